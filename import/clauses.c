@@ -11,6 +11,7 @@
 #include "text/names.h"
 
 #define SELF (1ULL << KS_ZONE_SELF)
+#define PROTOS_MAX 16U /* names of protocols in a rule */
 #define LIST_MAX 10U /* entries of a list that stands in its rule */
 #define ICMP_ITEMS_MAX 256U
 #define CODES 0xffU
@@ -86,6 +87,13 @@ static unsigned icmp_items(const struct ks_spans *spans)
 	return count;
 }
 
+/* No host takes TCP that is sent to a broadcast address: which one it was does not matter. */
+static bool is_tcp(const struct ks_region *region)
+{
+	return region->proto[0] == 1ULL << KS_PROTO_TCP && !region->proto[1] && !region->proto[2] &&
+	       !region->proto[3] && !(region->out >> KS_VAR_OWN & 1);
+}
+
 static const char *variables_trouble(struct ks_clauses *clauses, const struct ks_clause_rule *rule)
 {
 	const struct ks_region *region = any_of(rule);
@@ -96,7 +104,7 @@ static const char *variables_trouble(struct ks_clauses *clauses, const struct ks
 
 		if (region->in & region->out & 1ULL << at)
 			continue;
-		if (at == KS_VAR_OWN && !is_for_own(rule))
+		if (at == KS_VAR_OWN && !is_for_own(rule) && !is_tcp(region))
 			trouble = "rules here do not tell the firewall's addresses from broadcast ones";
 		else if (at < KS_VAR_OWN)
 			trouble = "nothing here says what this rule knows of a connection";
@@ -359,12 +367,48 @@ static void protos_join(const struct ks_clause_rule *rule, __u64 protos[KS_PROTO
 	}
 }
 
+void ks_protos_write(FILE *out, const __u64 protos[KS_PROTO_WORDS])
+{
+	unsigned count = 0;
+	char name[8];
+
+	for (unsigned i = 0; i < KS_PROTO_WORDS; i++)
+		count += (unsigned)__builtin_popcountll(protos[i]);
+	fputs(count != 1 ? "{ " : "", out);
+	for (unsigned proto = 0, said = 0; proto < 64 * KS_PROTO_WORDS; proto++) {
+		if (protos[proto / 64] >> proto % 64 & 1)
+			fprintf(out, "%s%s", said++ ? ", " : "", ks_proto_name(proto, name, sizeof(name)));
+	}
+	fputs(count != 1 ? " }" : "", out);
+}
+
+/* The variable that holds a long list of protocols. */
+static const char *protos_name(struct ks_clauses *clauses, const __u64 protos[KS_PROTO_WORDS])
+{
+	struct ks_clause_protos *made;
+	unsigned count = 1;
+
+	for (made = clauses->protos; made; made = made->next, count++) {
+		if (!memcmp(made->protos, protos, sizeof(made->protos)))
+			return made->name;
+	}
+	made = ks_pool_alloc(&clauses->import->pool, sizeof(*made));
+	if (!made) {
+		clauses->failed = true;
+		return "";
+	}
+	made->next = clauses->protos;
+	memcpy(made->protos, protos, sizeof(made->protos));
+	snprintf(made->name, sizeof(made->name), "protocols_%u", count);
+	clauses->protos = made;
+	return made->name;
+}
+
 /* Writes protocols. Returns true if they are of one family alone. */
 static bool protos_write(struct ks_clauses *clauses, const struct ks_clause_rule *rule)
 {
 	__u64 protos[KS_PROTO_WORDS] = { 0 }, all[KS_PROTO_WORDS] = { 0 };
 	unsigned count = 0, last = 0;
-	const char *comma = "";
 	char name[8];
 
 	protos_join(rule, protos, all);
@@ -381,14 +425,11 @@ static bool protos_write(struct ks_clauses *clauses, const struct ks_clause_rule
 		fprintf(clauses->out, " %s", ks_proto_name(last, name, sizeof(name)));
 		return last == KS_PROTO_ICMP || last == KS_PROTO_ICMPV6;
 	}
-	fputs(count > 1 ? " proto { " : " proto ", clauses->out);
-	for (unsigned proto = 0; proto < 64 * KS_PROTO_WORDS; proto++) {
-		if (!(protos[proto / 64] >> proto % 64 & 1))
-			continue;
-		fprintf(clauses->out, "%s%s", comma, ks_proto_name(proto, name, sizeof(name)));
-		comma = ", ";
-	}
-	fputs(count > 1 ? " }" : "", clauses->out);
+	fputs(" proto ", clauses->out);
+	if (count > PROTOS_MAX)
+		fprintf(clauses->out, "$%s", protos_name(clauses, protos));
+	else
+		ks_protos_write(clauses->out, protos);
 	return false;
 }
 

@@ -13,11 +13,18 @@ struct ks_clause_set {
 	bool ports;
 };
 
+struct ks_clause_protos {
+	struct ks_clause_protos *next;
+	char name[24]; /* of a variable */
+	__u64 protos[KS_PROTO_WORDS];
+};
+
 struct ks_clauses {
 	struct ks_import *import;
 	FILE *out;
 	struct ks_clause_set *sets, **last_set;
 	unsigned set_count;
+	struct ks_clause_protos *protos;
 	bool failed; /* for want of memory */
 };
 
@@ -36,6 +43,8 @@ void ks_clauses_write(struct ks_clauses *clauses, const struct ks_clause_rule *r
 
 /* Writes a list of addresses of both families, or of ports. */
 void ks_spans_write(FILE *out, const struct ks_spans spans[2], bool ports);
+
+void ks_protos_write(FILE *out, const __u64 protos[KS_PROTO_WORDS]);
 
 /* The zone of a bit. */
 const char *ks_clauses_zone(const struct ks_import *import, unsigned zone);

@@ -33,7 +33,7 @@ int ks_draft_end(struct ks_draft *draft, struct ks_import_chain *chain)
 		any = true;
 		err = ks_import_rule(draft->import, chain, &draft->rule);
 	}
-	if (!err && !any && draft->rule.kind != KS_IMPORT_LOG)
+	if (!err && !any && !draft->quiet && draft->rule.kind != KS_IMPORT_LOG)
 		err = ks_import_note(draft->import, "no packet that opens a flow or belongs to one matches this: "
 						    "loopback is not guarded, and what is invalid never passes");
 	return err;
@@ -250,44 +250,79 @@ static void flags_text(unsigned set, unsigned mask, char buf[32])
 	buf[length] = '\0';
 }
 
-/* Appends a match for the packets in one state, of which as many have the flags as `answer` says. */
-static int flags_add(struct ks_draft *draft, const struct ks_import_match *match, unsigned state, enum answer answer,
-		     const char *text, bool negated)
+/* Flags that a condition asks for. */
+struct flag_wish {
+	unsigned set, mask;
+	bool negated;
+};
+
+static enum answer state_ask(unsigned state, unsigned set, unsigned mask)
+{
+	if (state == KS_CT_NEW)
+		return flags_ask(opening, KS_ARRAY_SIZE(opening), set, mask);
+	return state == KS_CT_ESTABLISHED ? flags_ask(later, KS_ARRAY_SIZE(later), set, mask) : ANSWER_SOME;
+}
+
+/* Appends a match for the packets in a state that have exactly these flags; all of them if `sure`. */
+static int flags_match(struct ks_draft *draft, const struct ks_import_match *match, unsigned state, bool sure,
+		       const struct flag_wish *wish)
 {
 	struct ks_import_match *made = &draft->match[draft->matches];
-	const bool literal = state != KS_CT_ESTABLISHED;
+	char text[32];
 
-	if (answer == (negated ? ANSWER_ALL : ANSWER_NONE))
-		return 0;
 	if (draft->matches == KS_DRAFT_MATCHES)
 		return -E2BIG;
 	*made = *match;
 	draft->matches++;
 	states_keep(made, state);
-	if (answer != ANSWER_SOME)
+	flags_text(wish->set, wish->mask, text);
+	if (sure)
 		return 0;
-	return ks_import_match_condition(draft->import, made, literal ? KS_WORD_FLAGS : KS_WORD_NONE, text, negated);
+	if (state == KS_CT_ESTABLISHED) /* of later packets our rules know nothing */
+		return ks_import_match_condition(draft->import, made, KS_WORD_NONE, text, wish->negated);
+	return ks_import_match_condition(draft->import, made, KS_WORD_FLAGS, text, false);
+}
+
+/* Appends what matches in a state. Flags are not negated in our language: each of them that may differ is a match. */
+static int flags_add(struct ks_draft *draft, const struct ks_import_match *match, unsigned state,
+		     const struct flag_wish *wish)
+{
+	const enum answer answer = state_ask(state, wish->set, wish->mask);
+	int err = 0;
+
+	if (answer == (wish->negated ? ANSWER_ALL : ANSWER_NONE))
+		return 0;
+	if (answer != ANSWER_SOME || !wish->negated || state == KS_CT_ESTABLISHED)
+		return flags_match(draft, match, state, answer != ANSWER_SOME, wish);
+	for (unsigned bit = 1; !err && bit <= FLAGS_ALL; bit <<= 1) {
+		const struct flag_wish other = { .set = ~wish->set & bit, .mask = bit };
+
+		if (wish->mask & bit && state_ask(state, other.set, bit) != ANSWER_NONE)
+			err = flags_match(draft, match, state, false, &other);
+	}
+	return err;
 }
 
 int ks_draft_flags(struct ks_draft *draft, unsigned set, unsigned mask, bool negated)
 {
+	static const unsigned states[] = { KS_CT_NEW, KS_CT_ESTABLISHED, KS_CT_UNTRACKED };
+	const struct flag_wish wish = { .set = set, .mask = mask, .negated = negated };
 	const struct ks_draft had = *draft;
 	char text[32];
 	int err = 0;
 
-	if (!mask)
+	if (!mask && !negated)
 		return 0;
-	flags_text(set, mask, text);
 	draft->matches = 0;
 	for (unsigned i = 0; !err && i < had.matches; i++) {
-		err = flags_add(draft, &had.match[i], KS_CT_NEW, flags_ask(opening, KS_ARRAY_SIZE(opening), set, mask),
-				text, negated);
-		err = err ? err
-			  : flags_add(draft, &had.match[i], KS_CT_ESTABLISHED,
-				      flags_ask(later, KS_ARRAY_SIZE(later), set, mask), text, negated);
-		err = err ? err : flags_add(draft, &had.match[i], KS_CT_UNTRACKED, ANSWER_SOME, text, negated);
+		for (size_t state = 0; !err && state < KS_ARRAY_SIZE(states); state++)
+			err = flags_add(draft, &had.match[i], states[state], &wish);
 	}
-	return err;
+	if (err != -E2BIG)
+		return err;
+	*draft = had;
+	flags_text(set, mask, text);
+	return ks_draft_unsaid(draft, text, negated);
 }
 
 /* --- kinds of destinations --- */

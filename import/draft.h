@@ -24,6 +24,7 @@ struct ks_draft {
 	struct ks_import *import;
 	struct ks_import_match match[KS_DRAFT_MATCHES];
 	unsigned matches;
+	bool quiet; /* no note is kept if it matches nothing */
 	struct ks_import_rule rule;
 };
 

@@ -152,8 +152,8 @@ void ks_flat_prune(struct ks_import *import, struct ks_flat *flat)
 
 static bool same_is_done(const struct ks_flat_entry *a, const struct ks_flat_entry *b)
 {
-	return a->verdict == b->verdict && a->piece.logged == b->piece.logged && a->piece.label == b->piece.label &&
-	       !a->trouble && !b->trouble;
+	return (!a->rule || a->rule == b->rule) && a->verdict == b->verdict && a->piece.logged == b->piece.logged &&
+	       a->piece.label == b->piece.label && !a->trouble && !b->trouble;
 }
 
 /* Returns true if the packets of an entry come to one below that does the same, and to no other before. */
@@ -181,7 +181,8 @@ void ks_flat_trim(struct ks_import *import, struct ks_flat *flat)
 	for (size_t i = 0; i < flat->count; i++) {
 		const struct ks_flat_entry *entry = &flat->list[i];
 
-		if (entry->rule || entry->verdict != KS_IMPORT_DROP || !is_repeated(import, flat, i))
+		if ((entry->verdict != KS_IMPORT_DROP && entry->verdict != KS_IMPORT_REJECT) ||
+		    !is_repeated(import, flat, i))
 			flat->list[kept++] = *entry;
 	}
 	flat->count = kept;
@@ -318,8 +319,8 @@ static int over_ask(struct walk *walk, const struct ks_import_rule *rule, const 
 		return pieces_add(walk, next, piece);
 	piece_bound(both, rule->limit);
 	walk->limited++;
-	err = pieces_add(walk, next, both);
-	return err ? err : pieces_add_rest(walk, next, piece, &both->region);
+	err = pieces_add(walk, next, both); /* first: of each rule behind, this entry stands above the other */
+	return err ? err : pieces_add(walk, next, piece);
 }
 
 /* Limits count what opens flows. Of later packets nobody knows which ones they let pass, so what they allow does not count. */

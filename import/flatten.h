@@ -55,7 +55,7 @@ bool ks_region_is_within(const struct ks_region *region, const struct ks_region 
 /* Takes away entries that have nothing left because of a single one above them. */
 void ks_flat_prune(struct ks_import *import, struct ks_flat *flat);
 
-/* Takes away entries of policies, whose packets an entry below them treats in the same way. */
+/* Takes away entries that deny, if an entry of the same rule below them, or any one below a policy's, does the same with all. */
 void ks_flat_trim(struct ks_import *import, struct ks_flat *flat);
 
 /* Appends what a base does with the packets of a piece, all of them. Returns 0, -ENOMEM or -E2BIG. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "import/iptables.h"
+#include "import/nft.h"
 #include "import/write.h"
 
 typedef int reader(struct ks_import *import, const char *text, size_t length);
@@ -29,6 +30,7 @@ static const struct {
 } forms[KS_IMPORT_FORMS] = {
 	[KS_IMPORT_IPTABLES] = { "iptables-save", read_iptables },
 	[KS_IMPORT_IP6TABLES] = { "ip6tables-save", read_ip6tables },
+	[KS_IMPORT_NFT] = { "nft", ks_nft_read },
 };
 
 int ks_import_form(const char *name)
@@ -51,9 +53,9 @@ static int explain(const struct ks_import *import, int err, char error[KS_IMPORT
 		snprintf(error, KS_IMPORT_ERROR, "%s", import->error);
 	else if (err == -E2BIG)
 		snprintf(error, KS_IMPORT_ERROR,
-			 "line %u: the text has more interfaces, conditions or ways through its chains than a policy "
+			 "%s %u: the text has more interfaces, conditions or ways through its chains than a policy "
 			 "of ours can have",
-			 import->line);
+			 import->numbered, import->line);
 	else
 		snprintf(error, KS_IMPORT_ERROR, "%s", strerror(-err));
 	return err;
@@ -80,6 +82,7 @@ static int text_import(enum ks_import_form form, const char *text, size_t length
 	import_begin_again(import, &first);
 	if (err) {
 		import->line = first.line;
+		import->numbered = first.numbered;
 		memcpy(import->error, first.error, sizeof(import->error));
 		return err;
 	}

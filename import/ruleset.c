@@ -12,7 +12,7 @@
 
 void ks_import_init(struct ks_import *import)
 {
-	*import = (struct ks_import){ .conditions = KS_VAR_FIRST };
+	*import = (struct ks_import){ .conditions = KS_VAR_FIRST, .numbered = "line" };
 	import->last_note = &import->notes;
 }
 
@@ -231,4 +231,32 @@ struct ks_named_spans *ks_import_set_find(const struct ks_import *import, const 
 			return set;
 	}
 	return NULL;
+}
+
+int ks_import_dynamic(struct ks_import *import, const char *name, struct ks_named_spans **set)
+{
+	struct ks_named_spans *made;
+	char text[KS_IMPORT_NAME];
+	size_t length;
+
+	for (made = import->dynamic; made; made = made->next) {
+		if (!strcmp(made->called, name)) {
+			*set = made;
+			return 0;
+		}
+	}
+	made = ks_pool_alloc(&import->pool, sizeof(*made));
+	if (!made)
+		return -ENOMEM;
+	length = (size_t)snprintf(text, sizeof(text), "d_%s", name);
+	for (size_t i = 0; i < length && i < sizeof(text) - 1; i++)
+		text[i] = ks_is_name_char(text[i], false) ? text[i] : '_';
+	*made = (struct ks_named_spans){ .next = import->dynamic,
+					 .name = ks_import_copy(import, text, strlen(text)),
+					 .called = ks_import_copy(import, name, strlen(name)) };
+	if (!made->name || !made->called)
+		return -ENOMEM;
+	import->dynamic = made;
+	*set = made;
+	return 0;
 }

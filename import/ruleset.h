@@ -150,11 +150,12 @@ struct ks_import {
 	unsigned chain_count, rule_count;
 	struct ks_import_base base[KS_IMPORT_BASES];
 	unsigned bases;
-	struct ks_named_spans *sets;
+	struct ks_named_spans *sets, *dynamic; /* those that stay as they are, and run-time sets */
 	struct ks_import_note *notes, **last_note;
 	unsigned mss; /* option mss; 0 without */
 	bool families[2]; /* that the text is about */
 	bool marks; /* the text sets marks: what a mark is then is not known before */
+	const char *numbered; /* as lines, or otherwise */
 	unsigned line; /* that is read at the moment */
 	const char *text;
 	char error[256];
@@ -163,7 +164,7 @@ struct ks_import {
 /* A set of addresses or ports of the text. */
 struct ks_named_spans {
 	struct ks_named_spans *next;
-	const char *name;
+	const char *name, *called; /* as ours may be called, and as it is */
 	struct ks_spans spans[2]; /* of IPv4, or ports; of IPv6 */
 };
 
@@ -204,6 +205,9 @@ __u64 ks_import_zones(const struct ks_import *import);
 
 /* The variable of a condition. `text` is copied. Returns its number, -ENOMEM or -E2BIG. */
 int ks_import_condition(struct ks_import *import, enum ks_import_word word, const char *text);
+
+/* The run-time set of a name, with a name that ours may have. Returns 0 or -ENOMEM. */
+int ks_import_dynamic(struct ks_import *import, const char *name, struct ks_named_spans **set);
 
 struct ks_named_spans *ks_import_set_find(const struct ks_import *import, const char *name);
 

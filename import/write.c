@@ -51,7 +51,7 @@ static void comment_write(struct writer *writer, const struct ks_flat_entry *ent
 		return;
 	writer->last_line = entry->line;
 	writer->last_trouble = trouble;
-	fprintf(writer->out, "# line %u: ", entry->line);
+	fprintf(writer->out, "# %s %u: ", writer->import->numbered, entry->line);
 	comment_text(writer->out, entry->text ? entry->text : "");
 	fprintf(writer->out, "\n#   %s: ", what);
 	comment_text(writer->out, trouble);
@@ -379,9 +379,9 @@ static void helpers_write(struct writer *writer)
 static void notes_write(struct writer *writer)
 {
 	if (writer->import->notes)
-		fputs("\n# Lines that have no rule of their own:\n", writer->out);
+		fputs("\n# Without a rule of their own:\n", writer->out);
 	for (const struct ks_import_note *note = writer->import->notes; note; note = note->next) {
-		fprintf(writer->out, "# line %u: ", note->line);
+		fprintf(writer->out, "# %s %u: ", writer->import->numbered, note->line);
 		comment_text(writer->out, note->text ? note->text : "");
 		fputs("\n#   ", writer->out);
 		comment_text(writer->out, note->why);
@@ -397,6 +397,11 @@ static void head_write(const struct writer *writer, const char *origin, FILE *ou
 	fprintf(out, ".\n# %u rules as they were, %u that deny more, %u left out; see the comments above them.\n\n",
 		writer->outcome->exact, writer->outcome->broader, writer->outcome->left_out);
 	zones_write(writer->import, out);
+	for (const struct ks_clause_protos *list = writer->clauses.protos; list; list = list->next) {
+		fprintf(out, "$%s = ", list->name);
+		ks_protos_write(out, list->protos);
+		fputs(list->next ? "\n" : "\n\n", out);
+	}
 	for (const struct ks_clause_set *set = writer->clauses.sets; set; set = set->next) {
 		fprintf(out, "set %s%s ", set->name, set->ports ? " port" : "");
 		if (set->spans[0].count + set->spans[1].count == 1)
@@ -404,7 +409,15 @@ static void head_write(const struct writer *writer, const char *origin, FILE *ou
 		ks_spans_write(out, set->spans, set->ports);
 		fputs(set->spans[0].count + set->spans[1].count == 1 ? " }\n" : "\n", out);
 	}
-	fputs(writer->clauses.sets ? "\n" : "", out);
+	for (const struct ks_named_spans *set = writer->import->dynamic; set; set = set->next) {
+		fprintf(out, "# Run-time set %s of the original: fill it by 'keepstate set'.\nset %s ", set->called,
+			set->name);
+		if (set->spans[0].count + set->spans[1].count == 1)
+			fputs("{ ", out);
+		ks_spans_write(out, set->spans, false);
+		fputs(set->spans[0].count + set->spans[1].count == 1 ? " } dynamic\n" : " dynamic\n", out);
+	}
+	fputs(writer->clauses.sets || writer->import->dynamic ? "\n" : "", out);
 	families_write(writer->import, out);
 }
 

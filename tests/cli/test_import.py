@@ -6,7 +6,7 @@ import pytest
 from conftest import ROOT
 
 EXAMPLES = sorted((ROOT / 'tests/cli/import').glob('*.txt'))
-FORMS = {'iptables': 'iptables-save', 'ip6tables': 'ip6tables-save'}
+FORMS = {'iptables': 'iptables-save', 'ip6tables': 'ip6tables-save', 'nft': 'nft'}
 # Packets that open flows, and the verdict of the original, found by reading it.
 STEPS = {
     'iptables-gateway': """
@@ -50,6 +50,34 @@ STEPS = {
         eth0 203.0.113.8:4000 > self 203.0.113.1:99 udp ttl 4 len 100 => allow
         eth0 203.0.113.8:4001 > self 203.0.113.1:99 udp ttl 5 len 100 => deny
         """,
+    'nft-gateway': """
+        set d_bad add 192.0.2.99
+        eth0 192.0.2.99:4000 > self 203.0.113.1:22 tcp syn => deny
+        eth0 192.0.2.9:4000 > self 203.0.113.1:22 tcp syn => allow
+        eth0 203.0.113.9:4000 > self 203.0.113.1:25 tcp syn => deny
+        eth0 203.0.113.9:4000 > self 203.0.113.1:80 tcp syn => allow
+        eth0 198.51.100.9:4000 > self 203.0.113.1:80 tcp syn => deny
+        eth0 203.0.113.8:4000 > self 203.0.113.1:8080 tcp syn => allow as 203.0.113.8:4000 > 10.0.0.5:80
+        eth0 203.0.113.8:4000 > self 203.0.113.1:8443 tcp syn => allow as 203.0.113.8:4000 > 10.0.0.6:8443
+        eth0 203.0.113.8:4002 > eth1 10.0.0.6:443 tcp syn => allow
+        eth0 203.0.113.8:4003 > eth1 10.0.0.5:443 tcp syn => deny
+        eth1 10.1.0.9:4000 > eth0 198.51.100.1:443 tcp syn => allow as 203.0.113.5:4000 > 198.51.100.1:443
+        eth1 10.1.0.9:4001 > eth0 10.9.0.1:443 tcp syn => deny
+        eth1 [2001:db8::9]:4000 > eth0 [2001:db8:1::1]:443 tcp syn => deny
+        eth1 [2001:db8::9]:4000 > self [2001:db8:1::1]:80 tcp syn => allow
+        """,
+    'nft-host': """
+        rest 192.0.2.1:4000 > self 203.0.113.1:514 udp ttl 200 => bypass
+        rest 192.0.2.1:4001 > self 203.0.113.1:514 udp ttl 50 => deny
+        rest 10.66.0.1:4000 > self 203.0.113.1:22 tcp syn => deny
+        rest 192.0.2.1:4000 > self 203.0.113.1:22 tcp syn => allow
+        tun0 192.0.2.2:4000 > self 203.0.113.1:80 tcp syn => reject
+        tun0 192.0.2.2:4000 > self 203.0.113.1:22 tcp syn => deny
+        rest 192.0.2.1:4002 > self 203.0.113.1:22 tcp syn ece cwr => deny
+        rest 192.0.2.1:4003 > self 203.0.113.1:9999 tcp syn mark 16 => allow
+        rest 192.0.2.1:4004 > self 203.0.113.1:9999 tcp syn => deny
+        rest 198.51.100.1:4000 > self 203.0.113.1:1500 udp => deny
+        """,
     'ip6tables-host': """
         rest [2001:db8:1::9]:4000 > self [2001:db8:9::1]:22 tcp syn => allow
         rest [2001:db9::9]:4000 > self [2001:db8:9::1]:22 tcp syn => reject
@@ -83,6 +111,17 @@ def test_lines_are_named(keepstate):
     assert re.search(r'^allow from eth0 to self tcp port 25  # 9$', policy, re.M) and '--dport 25 -j ACCEPT' in lines[8]
     for number, line in re.findall(r'^# line (\d+): (.*)$', policy, re.M):
         assert lines[int(number) - 1] == line
+
+
+@pytest.mark.parametrize('text, message', [
+    (b'table inet filter {', 'no JSON as'),
+    (b'{}', 'expected what'),
+    (b'{"nftables": []}', 'no chain with a policy'),
+    (b'{"nftables": [{"rule": {"family": "ip", "table": "a", "chain": "b", "handle": 3, "expr": [{"jump": 1}]}}]}',
+     'rule 3 jumps nowhere'),
+])
+def test_nft_refused(keepstate, text, message):
+    assert message in keepstate('import', 'nft', '-', stdin=text, code=2).stderr
 
 
 def test_output(keepstate):
