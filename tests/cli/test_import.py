@@ -64,7 +64,7 @@ STEPS = {
         eth1 10.1.0.9:4000 > eth0 198.51.100.1:443 tcp syn => allow as 203.0.113.5:4000 > 198.51.100.1:443
         eth1 10.1.0.9:4001 > eth0 10.9.0.1:443 tcp syn => deny
         eth1 [2001:db8::9]:4000 > eth0 [2001:db8:1::1]:443 tcp syn => deny
-        eth1 [2001:db8::9]:4000 > self [2001:db8:1::1]:80 tcp syn => allow
+        rest [2001:db8::9]:4000 > self [2001:db8:1::1]:80 tcp syn => allow
         """,
     'nft-host': """
         rest 192.0.2.1:4000 > self 203.0.113.1:514 udp ttl 200 => bypass
