@@ -3,6 +3,7 @@
 import {el, fill, toast, button, note, exact, endpoint, span, ruleName} from "./ui.js";
 import * as api from "./api.js";
 import {session} from "./api.js";
+import {differences} from "./differences.js";
 
 // The lines that differ, by the longest common subsequence of what is between equal ends.
 function compare(old, now) {
@@ -89,6 +90,7 @@ export function change(root) {
       found, answer.tests ? el("div.diag", el("b", "Tests"), el("pre", answer.tests)) : null, answer.login ? el("div.diag", answer.login) : null, good ? denied(answer) : null,
       good && answer.states_cut ? el("p", `${exact(answer.states_cut)} connections belong to zones that it does not have.`) : null,
       good && answer.now_guarded?.length ? el("p", "Now guarded: " + answer.now_guarded.join(", ")) : null, good && answer.no_longer_guarded?.length ? el("p", "No longer guarded: " + answer.no_longer_guarded.join(", ")) : null,
+      good ? differences(answer.diff, goToLine) : null,
       el("h3", "Difference to the file in force"), lines.some(([kind]) => kind !== "same") ? el("div.diff", {tabindex: 0, role: "region", "aria-label": "Difference"}, lines.map(([kind, line]) => el("div." + kind, (kind === "plus" ? "+ " : kind === "minus" ? "- " : "  ") + line))) : note("none"));
   }
 

@@ -407,6 +407,21 @@ def test_a_policy_is_changed_in_the_browser(browser, wall):
     browser.run(edit, POLICY + "allow from wan to self tcp port 8443\n")
     browser.button("Try it")
     browser.wait_text("+ allow from wan to self tcp port 8443")
+    assert "None: that is proved." not in browser.text("section[aria-label^='Packets that are']")
+    assert browser.run("return [...document.querySelectorAll('.diag .minus')].map(one => one.innerText)") == ["- no rule: denied by default"]
+    assert browser.run("return [...document.querySelectorAll('.diag .plus')].map(one => one.innerText)") == [
+        f"+ line {POLICY.count(chr(10)) + 1}: allow from wan to self tcp port 8443"]
+    told = browser.text(".diag .mono")
+    assert told.startswith("wan ") and " > self " in told and ":8443 tcp syn" in told, told
+    browser.shot("change-differs-light")
+    browser.button(f"line {POLICY.count(chr(10)) + 1}", ".diag")
+    assert browser.run("const area = document.querySelector('.editor textarea'); return area.value.slice(area.selectionStart, area.selectionEnd)") == "allow from wan to self tcp port 8443"
+    browser.run(edit, POLICY + "# nothing else\n")
+    browser.button("Try it")
+    browser.wait_text("None: that is proved.")
+    browser.run(edit, POLICY + "allow from wan to self tcp port 8443\n")
+    browser.button("Try it")
+    browser.wait_text("+ allow from wan to self tcp port 8443")
     browser.button("Apply on trial")
     browser.wait_text("until it goes back by itself")
     browser.shot("change-trial-light")
