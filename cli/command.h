@@ -21,6 +21,7 @@ enum ks_exit {
 	X(diff, "compare two policies by what they do")           \
 	X(ask, "ask which packets a policy lets pass")            \
 	X(import, "make a policy of another firewall's rules")    \
+	X(suggest, "make a policy of captured or past traffic")   \
 	X(test, "run the tests of policies")                      \
 	X(replay, "run captured traffic through a policy")        \
 	X(explain, "show how a packet is decided, step by step")  \

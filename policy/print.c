@@ -27,37 +27,6 @@
 
 /* --- entries --- */
 
-/* The prefix length of a range that is a prefix, else -1. */
-static int prefix_length(const struct ks_range *range, unsigned family)
-{
-	__u64 host[2] = { range->lo[0] ^ range->hi[0], range->lo[1] ^ range->hi[1] };
-	int bits = 0;
-
-	if (host[0] ? (host[1] != ~0ULL || (host[0] & (host[0] + 1))) : (host[1] & (host[1] + 1)))
-		return -1;
-	if ((range->lo[0] & host[0]) || (range->lo[1] & host[1]))
-		return -1;
-	bits = __builtin_popcountll(host[0]) + __builtin_popcountll(host[1]);
-	return (family == KS_IPV4 ? 32 : 128) - bits;
-}
-
-static void range_text(const struct ks_range *range, unsigned family, char *buf, size_t size)
-{
-	char low[KS_ADDR_TEXT], high[KS_ADDR_TEXT];
-	struct ks_prefix prefix = { .family = (__u8)family };
-	struct ks_addr last;
-	int length = prefix_length(range, family);
-
-	ks_addr_from_value(range->lo, family, &prefix.addr);
-	if (length >= 0) {
-		prefix.length = (__u8)length;
-		ks_prefix_text(&prefix, buf, size);
-		return;
-	}
-	ks_addr_from_value(range->hi, family, &last);
-	snprintf(buf, size, "%s-%s", ks_addr_text(&prefix.addr, family, low), ks_addr_text(&last, family, high));
-}
-
 static void number_text(const struct ks_range *range, char *buf, size_t size)
 {
 	if (range->lo[1] == range->hi[1])
@@ -97,7 +66,7 @@ static void write_ranges(struct writer *w, const struct ks_range *ranges, size_t
 		if (ports)
 			number_text(&ranges[i], buf, sizeof(buf));
 		else
-			range_text(&ranges[i], family, buf, sizeof(buf));
+			ks_range_text(&ranges[i], family, buf, sizeof(buf));
 		snprintf(entry, sizeof(entry), "%s%s", w->before ? w->before : "", buf);
 		write_entry(w, entry);
 	}
@@ -241,7 +210,7 @@ static void print_targets(const struct ks_ast_target *targets, size_t count, FIL
 
 	fputs(count > 1 ? "{ " : "", out);
 	for (size_t i = 0; i < count; i++) {
-		range_text(&targets[i].range, targets[i].family, buf, sizeof(buf));
+		ks_range_text(&targets[i].range, targets[i].family, buf, sizeof(buf));
 		write_entry(&w, buf);
 	}
 	fputs(count > 1 ? " }" : "", out);

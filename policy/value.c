@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "text/names.h"
+
 #define MAPPED_LENGTH 96U /* of ::ffff:0:0/96 */
 #define MAPPED_WORD 0xffffU
 
@@ -329,4 +331,35 @@ const char *ks_prefix_text(const struct ks_prefix *prefix, char *buf, size_t siz
 	else
 		snprintf(buf, size, "%s/%u", text, prefix->length);
 	return buf;
+}
+
+/* The prefix length of a range that is a prefix, else -1. */
+static int prefix_length(const struct ks_range *range, unsigned family)
+{
+	__u64 host[2] = { range->lo[0] ^ range->hi[0], range->lo[1] ^ range->hi[1] };
+	int bits = 0;
+
+	if (host[0] ? (host[1] != ~0ULL || (host[0] & (host[0] + 1))) : (host[1] & (host[1] + 1)))
+		return -1;
+	if ((range->lo[0] & host[0]) || (range->lo[1] & host[1]))
+		return -1;
+	bits = __builtin_popcountll(host[0]) + __builtin_popcountll(host[1]);
+	return (family == KS_IPV4 ? 32 : 128) - bits;
+}
+
+void ks_range_text(const struct ks_range *range, unsigned family, char *buf, size_t size)
+{
+	char low[KS_ADDR_TEXT], high[KS_ADDR_TEXT];
+	struct ks_prefix prefix = { .family = (__u8)family };
+	struct ks_addr last;
+	int length = prefix_length(range, family);
+
+	ks_addr_from_value(range->lo, family, &prefix.addr);
+	if (length >= 0) {
+		prefix.length = (__u8)length;
+		ks_prefix_text(&prefix, buf, size);
+		return;
+	}
+	ks_addr_from_value(range->hi, family, &last);
+	snprintf(buf, size, "%s-%s", ks_addr_text(&prefix.addr, family, low), ks_addr_text(&last, family, high));
 }

@@ -52,6 +52,10 @@ int ks_hex_digit(char c);
 /* "00:11:22:aa:bb:cc". */
 int ks_value_mac(const char *text, __u8 mac[6]);
 
+/* "10.0.0.0/24" of a range that is a prefix, else "10.0.0.1-10.0.0.9". */
+#define KS_RANGE_TEXT 96
+void ks_range_text(const struct ks_range *range, unsigned family, char *buf, size_t size);
+
 /* Returns a number below, equal to or above 0 as the end of a range `a` is below, equal to or above `b`. */
 static inline int ks_value_compare(const __u64 a[2], const __u64 b[2])
 {

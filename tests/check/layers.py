@@ -23,7 +23,7 @@ LAYERS = [
     ["engine/"],
     ["capture/", "explain/", "saved/", "scenario/"],
     ["proof/"],
-    ["import/"],
+    ["import/", "suggest/"],
     ["bpf/"],
     ["kernel/"],
     ["daemon/"],

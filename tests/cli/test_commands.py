@@ -12,7 +12,7 @@ from conftest import ACK, SYN, ethernet, pcap, tcp
 
 def test_commands_are_listed(keepstate):
     out = keepstate().stdout
-    for command in ('check', 'show', 'ask', 'diff', 'test', 'replay', 'explain', 'run', 'reload', 'stop', 'status', 'states', 'log', 'counters'):
+    for command in ('check', 'show', 'ask', 'diff', 'suggest', 'test', 'replay', 'explain', 'run', 'reload', 'stop', 'status', 'states', 'log', 'counters'):
         assert f'\n  {command} ' in out
         help_text = keepstate(command, '--help').stdout
         assert help_text.startswith(f'usage: keepstate {command}') and '--netns NAME' in help_text

@@ -202,3 +202,17 @@ def test_bad_sinks(wall):
     for words in (("--ipfix", "nowhere"), ("--syslog", "192.0.2.1:x"), ("--lines", "/nowhere/lines")):
         done = subprocess.run([journals.PROGRAM, "--netns", wall.host.name, *words], capture_output=True, text=True, timeout=20)
         assert done.returncode == 3 and words[0] in done.stderr, done
+
+
+def test_a_policy_from_the_journal(lab, wall, journal):
+    """The flows of the journal make a policy that allows them, with the zones and translations of the one in force."""
+    ended(journal, fetch(lab))
+    text = wall.say("suggest", "--journal", "--since", "10m", "--policy", wall.path)
+    rules = [line for line in text.splitlines() if line.startswith("allow ")]
+    assert any("from lan to wan" in rule and "tcp port" in rule and "http" in rule for rule in rules), text
+    assert not any("from wan" in rule for rule in rules) and "nat from lan to wan" in text, text
+    made = wall.path.with_name("suggested.conf")
+    made.write_text(text)
+    assert wall.cli("test", made).returncode == 0
+    assert wall.cli("ask", "--never", made, "wan > lan").returncode == 0
+    assert wall.cli("suggest", "--journal", "--until", "2001-01-01 10:00", "--policy", wall.path).returncode == 1
