@@ -290,6 +290,7 @@ static int write_connected(struct ks_keeper *keeper, int64_t time)
 	if (!err && away >= GAP_MS)
 		err = begin(keeper) ?: ks_entry_gap(&keeper->store, time, away);
 	set_heard(keeper, ks_when_now());
+	keeper->hears = true;
 	return err;
 }
 
@@ -301,6 +302,7 @@ static int write_line(struct ks_keeper *keeper, const struct ks_line *line)
 		return write_connected(keeper, line->time);
 	if (line->kind == KS_LINE_AWAY) {
 		keeper->listed = 0; /* the next connection asks anew */
+		keeper->hears = false;
 		return 0;
 	}
 	event = json_loadb(line->text, line->size, 0, NULL);
@@ -490,7 +492,7 @@ void ks_keeper_second(struct ks_keeper *keeper)
 		return;
 	}
 	ks_absence_end(&keeper->absence, ks_when_now());
-	if (keeper->connected)
+	if (keeper->connected && keeper->hears)
 		set_heard(keeper, ks_when_now());
 	ks_figures_take(&keeper->figures, totals, ks_when_now());
 	take_settings(keeper, totals);

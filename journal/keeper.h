@@ -46,6 +46,7 @@ struct ks_keeper {
 	bool follows; /* the events are wanted */
 	bool quit;
 	/* of the writing thread */
+	bool hears; /* the line that says so has been written, and how long there was no daemon before it */
 	int64_t batch, second, retry; /* steady ms: the batch began; the next second, the next try */
 	int64_t stopped; /* ms of the epoch: since then nothing was written, 0 if it is */
 	int64_t listed,

@@ -205,6 +205,21 @@ static void test_gap_after_quiet(void **state)
 	assert_int_equal(ask_test("SELECT sum(json_extract(rest, '$.gap')) FROM entry WHERE event = 6"), 5000);
 }
 
+/* The daemon may answer while the line that tells of the connection is still on its way. */
+static void test_gap_while_connection_is_on_its_way(void **state)
+{
+	int64_t now = ks_when_now();
+
+	ks_keeper_second(&keeper);
+	write_line(KS_LINE_CONNECTED, now, "");
+	write_line(KS_LINE_AWAY, now - 5000, "");
+	keeper.connected = true;
+	ks_keeper_second(&keeper);
+	write_line(KS_LINE_CONNECTED, now, "");
+	ks_keeper_second(&keeper);
+	assert_int_equal(ask_test("SELECT sum(json_extract(rest, '$.gap')) FROM entry WHERE event = 6"), 5000);
+}
+
 static int64_t sum_of_gaps(void)
 {
 	return ask_test("SELECT sum(json_extract(rest, '$.gap')) FROM entry WHERE event = 6");
@@ -410,6 +425,7 @@ int main(void)
 					    TEST(test_figures_of_failed_batch),
 					    TEST(test_lost_is_told_once),
 					    TEST(test_gap_after_quiet),
+					    TEST(test_gap_while_connection_is_on_its_way),
 					    TEST(test_daemon_dies),
 					    TEST(test_firewall_goes),
 					    TEST(test_stop_and_start),
