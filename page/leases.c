@@ -2,6 +2,7 @@
 /* See leases.h. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -209,4 +210,17 @@ const char *ks_leases_find(const struct ks_leases *leases, const struct in6_addr
 	if (!low || memcmp(&leases->list[low - 1].addr, addr, sizeof(*addr)) || !*leases->list[low - 1].name)
 		return NULL;
 	return leases->list[low - 1].name;
+}
+
+/* The last one of each address. */
+void ks_leases_each(const struct ks_leases *leases,
+		    void (*fn)(const struct in6_addr *addr, const char *name, void *arg), void *arg)
+{
+	for (size_t i = 0; i < leases->count; i++) {
+		const struct ks_lease *lease = &leases->list[i];
+		bool is_last = i + 1 == leases->count || memcmp(&lease->addr, &lease[1].addr, sizeof(lease->addr)) != 0;
+
+		if (is_last && *lease->name)
+			fn(&lease->addr, lease->name, arg);
+	}
 }

@@ -43,6 +43,10 @@ int ks_leases_add(struct ks_leases *leases, char *text, time_t now);
 /* Makes them ready to be found, when all were added. */
 void ks_leases_sort(struct ks_leases *leases);
 
+/* Calls `fn` for the name of each address that has one. */
+void ks_leases_each(const struct ks_leases *leases,
+		    void (*fn)(const struct in6_addr *addr, const char *name, void *arg), void *arg);
+
 /* Returns the name of an address, or NULL. */
 const char *ks_leases_find(const struct ks_leases *leases, const struct in6_addr *addr);
 

@@ -3,6 +3,7 @@
  * See names.h. Threads: those that answer browsers look into the table and note what is wanted; one asks the DNS. The lock is held for
  * neither a file nor a packet.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -26,6 +27,7 @@
 #define KS_NAMES_KNOWN 4096U /* a power of two */
 #define KS_NAMES_WAYS 4U /* places that an address may have */
 #define KS_NAMES_ASKED 1000U /* of one request */
+#define KS_HOSTS_FOUND 32U /* by one name: as many conditions as a filter of the daemon may well have */
 #define KS_LEASES_AGE 10 /* seconds until the files are read again */
 #define KS_NAME_AGE 600
 #define KS_NO_NAME_AGE 60
@@ -215,6 +217,70 @@ static void add_name(struct ks_names *names, const char *text, bool dns, json_t 
 	want(names, &addr);
 }
 
+/* Hosts that are looked for by a name. */
+struct search {
+	const char *name;
+	bool contains; /* any part of a name will do */
+	bool more; /* than there is room for */
+	json_t *found;
+};
+
+/* "laptop" is also the name of laptop.lan. */
+static bool is_name(const struct search *search, const char *name)
+{
+	size_t length = strlen(search->name);
+
+	if (search->contains)
+		return strcasestr(name, search->name);
+	return !strncasecmp(name, search->name, length) && (!name[length] || name[length] == '.');
+}
+
+static void search_take(const struct in6_addr *addr, const char *name, void *arg)
+{
+	struct search *search = arg;
+	char text[INET6_ADDRSTRLEN];
+	bool is_ipv4 = IN6_IS_ADDR_V4MAPPED(addr);
+
+	if (!is_name(search, name))
+		return;
+	search->more |= json_array_size(search->found) >= KS_HOSTS_FOUND;
+	if (search->more ||
+	    !inet_ntop(is_ipv4 ? AF_INET : AF_INET6, is_ipv4 ? &addr->s6_addr[12] : addr->s6_addr, text, sizeof(text)))
+		return;
+	json_array_append_new(search->found, json_string(text));
+}
+
+/* A name by DNS counts where no lease has another one, as it does where names are shown. */
+static void search_known(const struct ks_names *names, struct search *search)
+{
+	for (unsigned i = 0; i < KS_NAMES_KNOWN; i++) {
+		const struct known *known = &names->known[i];
+
+		if (known->state == KNOWN && !ks_leases_find(&names->leases, &known->addr))
+			search_take(&known->addr, known->name, search);
+	}
+}
+
+/* {"host": "laptop", "contains": false, "dns": true} is answered with the addresses of hosts with such a name. */
+static enum MHD_Result answer_hosts(struct ks_web_request *request, const json_t *body)
+{
+	struct ks_names *names = request->page->names;
+	struct search search = { .name = json_string_value(json_object_get(body, "host")),
+				 .contains = json_is_true(json_object_get(body, "contains")) };
+
+	if (!search.name || !*search.name)
+		return ks_web_refuse(request, MHD_HTTP_BAD_REQUEST, "host: give a name");
+	search.found = json_array();
+	renew_leases(names);
+	pthread_mutex_lock(&names->lock);
+	ks_leases_each(&names->leases, search_take, &search);
+	if (json_is_true(json_object_get(body, "dns")) && !names->opts->no_dns)
+		search_known(names, &search);
+	pthread_mutex_unlock(&names->lock);
+	return ks_web_answer(request, MHD_HTTP_OK,
+			     json_pack("{s:o, s:b}", "addresses", search.found, "more", search.more));
+}
+
 /* {"addresses": [...], "dns": true} is answered with the names that are known now. */
 enum MHD_Result ks_web_names(struct ks_web_request *request)
 {
@@ -225,6 +291,10 @@ enum MHD_Result ks_web_names(struct ks_web_request *request)
 	bool dns = json_is_true(json_object_get(body, "dns")) && !names->opts->no_dns;
 	json_t *list = json_object();
 
+	if (json_object_get(body, "host")) {
+		json_decref(list);
+		return answer_hosts(request, body);
+	}
 	if (body && !json_is_array(addresses))
 		result = ks_web_refuse(request, MHD_HTTP_BAD_REQUEST, "addresses: give a list of addresses");
 	if (!json_is_array(addresses)) {

@@ -6,7 +6,7 @@ import {session} from "./api.js";
 import {parameters, withTerm} from "./filter.js";
 import {go, remember} from "./app.js";
 import {searchBar} from "./search.js";
-import {hostName, findNames, dnsButton} from "./names.js";
+import {hostName, findNames, findHosts, dnsButton} from "./names.js";
 
 const ROWS = 100;
 const UNSORTED = 2000;
@@ -229,7 +229,7 @@ export function connections(root, query, shared) {
 
   function target() {
     const {list, rest} = parameters(q, true);
-    complaint.textContent = rest ? "Connections can be filtered by address, source, destination, port, proto, zone, state and rule, with ! for not; several of one name are alternatives. The rest of the filter is not used here." : "";
+    complaint.textContent = rest ? "Connections can be filtered by address, source, destination, port, proto, zone, state, rule and host (not beside an address), with ! for not; several of one name are alternatives. The rest of the filter is not used here." : "";
     const view = [["sort", sort], ["limit", ROWS], cursors.has(offset) ? ["cursor", cursors.get(offset)] : ["offset", offset], ["rates", 1]];
     if (order) view.push(["order", order]);
     if (group) view.push(["group", group]);
@@ -280,7 +280,8 @@ export function connections(root, query, shared) {
     reading?.abort();
     const mine = reading = new AbortController(), began = performance.now();
     try {
-      const list = await ask(mine.signal);
+      const remark = await findHosts(q), list = await ask(mine.signal);
+      if (remark && mine === reading) complaint.textContent = remark;
       took = Math.round(performance.now() - began);
       if (!ended && mine === reading) draw(list);
     } catch (error) {

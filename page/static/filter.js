@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The language of the filter fields:  proto:tcp  !port:22  packet~syn  or  10.0.0.5   (: is, ~ contains, ! not; a space is "and")
 
-const NAMES = ["address", "source", "destination", "port", "proto", "zone", "from", "to", "state", "rule", "verdict", "reason", "event", "label", "packet", "why"];
+const NAMES = ["address", "source", "destination", "port", "proto", "zone", "from", "to", "state", "rule", "verdict", "reason", "event", "label", "packet", "why", "host"];
 const PROTOCOLS = ["tcp", "udp", "icmp", "icmpv6", "sctp", "dccp", "gre", "esp", "ah", "igmp"];
 
 // Cuts at spaces outside of quotes.
@@ -48,6 +48,20 @@ export function withTerm(text, name, value, not = false) {
   return words(text).includes(word) ? text : (text.trim() + " " + word).trim();
 }
 
+// Addresses by the words that ask for a host by its name (names.js fills it): the daemon knows addresses alone.
+export const hosts = new Map();
+const NOBODY = "100::"; // discard-only (RFC 6666): no flow and no packet has it
+export const hostKey = one => one.op + one.value.toLowerCase();
+export const hostTerms = text => parse(text).flat().filter(one => one.name === "host");
+
+// Addresses beside those that are asked for themselves would be alternatives to them, so then the name is left to be judged here.
+function hostParameters(one, group) {
+  const found = hosts.get(hostKey(one)) || [];
+  if (one.not) return found.map(address => ["address", "not " + address]);
+  if (group.some(other => other.name === "address" && !other.not)) return [];
+  return found.length ? found.map(address => ["address", address]) : [["address", NOBODY]];
+}
+
 // What the daemon can filter itself, as parameters; null if the text has "or" or something that only we can do.
 const FLOWS = ["address", "source", "destination", "port", "proto", "zone", "from", "to", "state", "rule"];
 const EVENTS = ["address", "source", "destination", "port", "proto", "zone", "from", "to", "verdict", "reason", "rule", "state", "why"];
@@ -56,6 +70,7 @@ const isKnown = (one, known) => one.op === ":" && known.includes(one.name) && !(
 // Questions to the journal, one for each part between "or". What it cannot judge itself is judged here, of what comes.
 export function questions(text, flows) {
   return (groups => groups.length ? groups : [[]])(parse(text)).map(group => group.flatMap(one => {
+    if (one.name === "host") return hostParameters(one, group);
     if (isKnown(one, EVENTS)) return [[one.name, one.not ? "not " + one.value : one.value]];
     return one.op === "~" && one.name === "packet" && !one.not && !flows ? [["text", one.value]] : [];
   }));
@@ -67,7 +82,9 @@ export function parameters(text, flows) {
   const list = [];
   let rest = false;
   for (const one of groups[0] || []) {
+    const host = one.name === "host" ? hostParameters(one, groups[0]) : [];
     if (isKnown(one, known)) list.push([one.name, one.not ? "not " + one.value : one.value]);
+    else if (host.length || (one.name === "host" && one.not)) list.push(...host);
     else rest = true;
   }
   return {list, rest};
@@ -115,6 +132,7 @@ function values(event, name) {
 }
 
 function isOne(event, one) {
+  if (one.name === "host") return addresses(event, "address").some(value => (hosts.get(hostKey(one)) || []).includes(value));
   if (["address", "source", "destination"].includes(one.name)) {
     const list = addresses(event, one.name);
     return one.op === "~" ? list.some(value => value.includes(one.value)) : list.some(value => inside(value, one.value));

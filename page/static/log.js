@@ -6,6 +6,7 @@ import {parse, matches, parameters, questions, withTerm} from "./filter.js";
 import {go, remember} from "./app.js";
 import {searchBar} from "./search.js";
 import {explanation, remedy} from "./steps.js";
+import {findHosts} from "./names.js";
 
 const KEPT = 5000; // events
 const SHOWN = 300; // rows
@@ -62,7 +63,16 @@ export function log(root, query) {
   el("section.card.log", {"aria-label": "Events, the newest first"}, el("div.scroll", el("table.stack", el("caption.sr", "Events, the newest first"), el("thead", el("tr", ["Time", "What", "Reason", "Packet", "Rule", "Times"].map((text, i) => el(i === 5 ? "th.num" : "th", {scope: "col"}, text)))), body)), older));
 
   // Another filter or another time: what is live goes on, what the journal has is asked for anew.
-  function changed() { groups = parse(q); now.hidden = !until; keepPlace(); begin(); readOlder(true); dirty = true; }
+  function changed() { groups = parse(q); now.hidden = !until; keepPlace(); dirty = true; findHosts(q).then(askAll); }
+
+  // Names of hosts are addresses by now.
+  function askAll(text) {
+    if (ended) return;
+    remark = text;
+    begin();
+    readOlder(true);
+    dirty = true;
+  }
 
   function keepPlace() { remember({q, until, flows: flows ? 1 : "", fold: folding ? "" : 0}); }
 

@@ -2,6 +2,7 @@
 // Names of hosts: of DHCP leases, and by reverse DNS where somebody wants that. They come when they are there; nothing waits for them.
 import {el} from "./ui.js";
 import * as api from "./api.js";
+import {hosts, hostKey, hostTerms} from "./filter.js";
 
 const known = new Map(); // address: {name, from}
 const AGAIN = 1500, KEPT = 5000, ASKED = 400;
@@ -33,6 +34,28 @@ export async function findNames(again = true) {
   for (const [address, one] of Object.entries(answer.names)) known.set(address, one);
   for (const node of document.querySelectorAll("[data-host]")) put(node);
   if (again && dns) timer = setTimeout(() => findNames(false), AGAIN);
+}
+
+const HOSTS_AGE = 10000; // ms
+const asked = new Map(); // a word of a filter: {at, remark}
+
+async function findHost(one) {
+  const key = hostKey(one), last = asked.get(key);
+  if (last && Date.now() - last.at < HOSTS_AGE) return last.remark;
+  let remark = "";
+  try {
+    const answer = await api.post("/api/names", {host: one.value, contains: one.op === "~", dns});
+    hosts.set(key, answer.addresses);
+    if (!answer.addresses.length) remark = `No host is known by the name "${one.value}".`;
+    else if (answer.more) remark = `More hosts have the name "${one.value}" than can be asked for: these are some of them.`;
+  } catch (error) { remark = error.message; }
+  asked.set(key, {at: Date.now(), remark});
+  return remark;
+}
+
+// Finds the addresses of hosts that a filter asks for by their names. Returns a remark for people, "" without any.
+export async function findHosts(text) {
+  return (await Promise.all(hostTerms(text).map(findHost))).filter(Boolean).join(" ");
 }
 
 // A button that turns reverse DNS on and off.

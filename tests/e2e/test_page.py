@@ -287,6 +287,16 @@ def test_names_of_hosts(page, names):
     wait_for(lambda: len(ask(True)) == 3, 20, "names by the DNS")
     assert ask(True)[SERVER4] == {"name": names.SHOWN, "from": "dns"}
     assert ask(False).keys() == {CLIENT4} and not [name for name in names.asked if name.startswith("10.0.0.10")], names.asked
+    def hosts(**wish):
+        status, _, text = page.ask("POST", "/api/names", wish, session)
+        assert status == 200, text
+        return json.loads(text)
+    assert hosts(host=LEASE.upper()) == {"addresses": [CLIENT4], "more": False} == hosts(host=LEASE[3:7], contains=True)
+    assert hosts(host=LEASE[3:7])["addresses"] == [] == hosts(host=names.SHOWN)["addresses"], "a part is no name, and DNS is not asked for"
+    for word in (names.SHOWN, names.SHOWN.split(".")[0]):
+        assert sorted(hosts(host=word, dns=True)["addresses"]) == [SERVER4, "2001:db8::10"], word
+    for wrong in ("", 5):
+        assert page.ask("POST", "/api/names", {"host": wrong}, session)[0] == 400
     wait_for(lambda: names.asked.count("99.2.0.192.in-addr.arpa") == 2, 20, "two tries")
     asked = len(names.asked)
     ask(True)

@@ -73,6 +73,29 @@ def test_the_editor_stays_empty_without_the_file(browser, wall):
 
 
 @browsing
+def test_hosts_are_filtered_by_their_names(browser, lab, names):
+    """In Connections by the daemon, in the Log live and of before; a name that nobody has finds nothing, and it is said."""
+    lab.client.resolve(SERVER4)
+    lab.client.run("curl", "-s", "-m", "2", f"http://{SERVER4}/")
+    part = LEASE[3:7]
+    browser.go(f"connections?q=host~{part}")
+    browser.wait_text(CLIENT4, "main table")
+    browser.go("connections?q=host:nobody-at-all")
+    browser.wait_text("No host is known by the name", "main")
+    browser.wait_text("No connection fits.", "main table")
+    browser.go(f"connections?q=!host~{part}")
+    browser.wait(f"!document.querySelector('main tbody').innerText.includes('{CLIENT4}')", "all others")
+    browser.go(f"log?q=host~{part}")
+    browser.wait("document.querySelector('.search input').value.startsWith('host~')", "the log")
+    wait_for(lambda: lab.client.run("curl", "-s", "-m", "1", f"http://{SERVER4}:25/") and CLIENT4 in browser.text("main table"), 20, "what comes is told")
+    browser.go("log?q=host:nobody-at-all")
+    browser.wait_text("No host is known by the name", "main")
+    lab.client.run("curl", "-s", "-m", "1", f"http://{SERVER4}:25/")
+    assert CLIENT4 not in browser.text("main table")
+    assert browser.complaints() == []
+
+
+@browsing
 def test_the_form_lets_in_who_has_the_token(chromium, page):
     chromium.open(page)
     chromium.wait("document.activeElement.id === 'token'", "the field has the focus")
