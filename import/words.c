@@ -53,7 +53,7 @@ static char *word_read(char **in, char *out)
 	return out;
 }
 
-static int words_split(struct ks_import *import, const char *text, size_t length, struct ks_words_line *words)
+int ks_words_split(struct ks_import *import, const char *text, size_t length, struct ks_words_line *words)
 {
 	char *in = ks_import_copy(import, text, length), *out = ks_pool_alloc(&import->pool, length + 2);
 
@@ -89,7 +89,7 @@ int ks_lines_next(struct ks_lines *lines, struct ks_import *import, struct ks_wo
 	import->text = ks_import_copy(import, begin, (size_t)(end - begin));
 	if (!import->text)
 		return -ENOMEM;
-	err = words_split(import, begin, (size_t)(end - begin), words);
+	err = ks_words_split(import, begin, (size_t)(end - begin), words);
 	return err ? err : 1;
 }
 

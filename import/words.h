@@ -27,6 +27,9 @@ void ks_lines_begin(struct ks_lines *lines, const char *text, size_t length);
  */
 int ks_lines_next(struct ks_lines *lines, struct ks_import *import, struct ks_words_line *words);
 
+/* A part of a line as words. Returns 0, -ENOMEM or -EINVAL. */
+int ks_words_split(struct ks_import *import, const char *text, size_t length, struct ks_words_line *words);
+
 /* The word that comes, or NULL; and the same, gone past. */
 const char *ks_words_peek(const struct ks_words_line *words);
 const char *ks_words_take(struct ks_words_line *words);

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reads the rules of ufw(8): its files user.rules and user6.rules, of which the lines "### tuple ###" say all, or what `ufw show
+ * added` prints. Policies are in /etc/default/ufw, whose lines may stand before; without them nothing is allowed that no rule says.
+ * What ufw lets pass besides, by before.rules, is not in its rules and is left out.
+ */
+#include "import/ufw.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/header/packet.h"
+#include "import/draft.h"
+#include "import/words.h"
+#include "text/names.h"
+
+#define TUPLE "### tuple ###"
+#define PART 128
+
+/* ufw refuses the sixth packet of a source in 30 seconds. So many in any such time, and no more: 3 at once and 2 by the rate. */
+static const struct ks_import_limit often = { .amount = 4, .unit = "minute", .burst = 3, .per = " per source" };
+
+enum way { WAY_IN, WAY_OUT, WAY_ROUTED, WAYS };
+
+struct ufw {
+	struct ks_import *import;
+	struct ks_import_chain *chain[WAYS];
+	struct ks_draft draft;
+	struct ks_words_line words;
+	enum way way;
+	bool logs, is_known;
+};
+
+/* --- policies --- */
+
+static const char *const policy_names[WAYS] = { "DEFAULT_INPUT_POLICY=", "DEFAULT_OUTPUT_POLICY=",
+						"DEFAULT_FORWARD_POLICY=" };
+
+static void policy_set(struct ufw *ufw, enum way way, const char *value)
+{
+	struct ks_import_base *base = &ufw->import->base[way];
+
+	base->line = ufw->import->line;
+	base->policy = !strcmp(value, "ACCEPT") || !strcmp(value, "allow")    ? KS_IMPORT_ACCEPT
+		       : !strcmp(value, "REJECT") || !strcmp(value, "reject") ? KS_IMPORT_REJECT
+									      : KS_IMPORT_DROP;
+}
+
+/* "Default: deny (incoming), allow (outgoing), disabled (routed)" of ufw status verbose. */
+static void defaults_read(struct ufw *ufw)
+{
+	static const char *const ways[WAYS] = { "(incoming)", "(outgoing)", "(routed)" };
+
+	for (unsigned i = 0; i + 1 < ufw->words.count; i++) {
+		for (unsigned way = 0; way < WAYS; way++) {
+			if (!strncmp(ufw->words.word[i + 1], ways[way], strlen(ways[way])))
+				policy_set(ufw, (enum way)way, ufw->words.word[i]);
+		}
+	}
+}
+
+static bool policy_read(struct ufw *ufw, const char *word)
+{
+	for (unsigned way = 0; way < WAYS; way++) {
+		if (!strncmp(word, policy_names[way], strlen(policy_names[way]))) {
+			policy_set(ufw, (enum way)way, word + strlen(policy_names[way]));
+			return true;
+		}
+	}
+	return false;
+}
+
+/* --- conditions --- */
+
+static int unsaid(struct ufw *ufw, const char *what)
+{
+	return ks_draft_unsaid(&ufw->draft, ks_import_format(ufw->import, "%.100s", what), false);
+}
+
+static int address_read(struct ufw *ufw, enum ks_dim dim, const char *value)
+{
+	ks_auto_ranges struct ks_ranges ranges = { 0 };
+	struct ks_spans spans[2];
+	int err;
+
+	if (!strcmp(value, "any"))
+		return 0;
+	err = ks_ranges_address(&ranges, value);
+	if (err == -EINVAL)
+		return unsaid(ufw, value);
+	err = err ? err : ks_draft_family(&ufw->draft, ranges.count[0] ? KS_IPV4 : KS_IPV6);
+	err = err ? err : ks_ranges_take(ufw->import, &ranges, spans);
+	return err ? err : ks_draft_addresses(&ufw->draft, dim, spans, false);
+}
+
+static int ports_read(struct ufw *ufw, enum ks_dim dim, const char *value)
+{
+	ks_auto_ranges struct ks_ranges ranges = { 0 };
+	struct ks_spans spans[2];
+	__u64 protos[KS_PROTO_WORDS] = { 1ULL << KS_PROTO_TCP | 1ULL << KS_PROTO_UDP };
+	char part[PART];
+	int err = 0;
+
+	if (!strcmp(value, "any"))
+		return 0;
+	for (const char *rest = value; !err && rest;) {
+		__u32 low, high;
+
+		ks_word_part(&rest, ',', part, sizeof(part));
+		err = ks_word_ports(part, ':', KS_PORT_MAX, &low, &high);
+		err = err ? err : ks_ranges_number(&ranges, low, high);
+	}
+	if (err == -EINVAL)
+		return unsaid(ufw, value);
+	err = err ? err : ks_ranges_take(ufw->import, &ranges, spans);
+	ks_import_match_protos(&ufw->draft.match[0], protos); /* ufw has ports of these two */
+	return err ? err : ks_draft_numbers(&ufw->draft, dim, &spans[0], false);
+}
+
+static int proto_read(struct ufw *ufw, const char *value)
+{
+	const int proto = ks_proto_from_name(value);
+
+	if (!strcmp(value, "any"))
+		return 0;
+	return proto < 0 ? unsaid(ufw, value) : ks_draft_proto(&ufw->draft, (unsigned)proto, false);
+}
+
+static int interface_read(struct ufw *ufw, bool to, const char *name)
+{
+	char pattern[PART];
+	__u64 zones;
+	int err;
+
+	snprintf(pattern, sizeof(pattern), "%s", name);
+	if (*pattern && pattern[strlen(pattern) - 1] == '+')
+		pattern[strlen(pattern) - 1] = '*';
+	err = ks_import_interface(ufw->import, pattern, &zones);
+	if (err == -EINVAL)
+		return ks_import_fail(ufw->import, "line %u: '%.40s' is no interface", ufw->import->line, name);
+	return err ? err : ks_draft_zones(&ufw->draft, to, zones);
+}
+
+/* "allow", "deny_log" and their like. Returns 0 or -EINVAL. */
+static int action_read(struct ufw *ufw, const char *value)
+{
+	static const struct {
+		const char *name;
+		enum ks_verdict_kind kind;
+	} actions[] = { { "allow", KS_IMPORT_ACCEPT },
+			{ "limit", KS_IMPORT_ACCEPT },
+			{ "deny", KS_IMPORT_DROP },
+			{ "reject", KS_IMPORT_REJECT } };
+	const size_t length = strcspn(value, "_");
+
+	ufw->logs = value[length] == '_';
+	for (size_t i = 0; i < KS_ARRAY_SIZE(actions); i++) {
+		if (strlen(actions[i].name) != length || strncmp(actions[i].name, value, length) != 0)
+			continue;
+		ufw->draft.rule.kind = actions[i].kind;
+		return 0;
+	}
+	return ks_import_fail(ufw->import, "line %u: '%.40s' is no action of ufw", ufw->import->line, value);
+}
+
+/* --- a rule --- */
+
+static int rule_begin(struct ufw *ufw)
+{
+	ks_draft_begin(&ufw->draft, ufw->import);
+	ufw->way = WAY_IN;
+	return 0;
+}
+
+static int rule_end(struct ufw *ufw, const char *action)
+{
+	struct ks_draft *draft = &ufw->draft;
+	int err = 0;
+
+	if (!strncmp(action, "limit", 5)) {
+		draft->rule.limit = ks_pool_alloc(&ufw->import->pool, sizeof(often));
+		if (!draft->rule.limit)
+			return -ENOMEM;
+		*draft->rule.limit = often;
+	}
+	if (ufw->logs) {
+		struct ks_draft log = *draft;
+
+		log.rule.kind = KS_IMPORT_LOG;
+		log.rule.limit = NULL;
+		err = ks_draft_end(&log, ufw->chain[ufw->way]);
+	}
+	return err ? err : ks_draft_end(draft, ufw->chain[ufw->way]);
+}
+
+/* "in", "in_eth0", "out_eth1", "in_eth0!out_eth1". */
+static int direction_read(struct ufw *ufw, bool routed, const char *value)
+{
+	char part[PART];
+	int err = 0;
+
+	ufw->way = routed ? WAY_ROUTED : strncmp(value, "out", 3) ? WAY_IN : WAY_OUT;
+	for (const char *rest = value; !err && rest;) {
+		ks_word_part(&rest, '!', part, sizeof(part));
+		if (!strncmp(part, "in_", 3))
+			err = interface_read(ufw, false, part + 3);
+		else if (!strncmp(part, "out_", 4))
+			err = interface_read(ufw, true, part + 4);
+		else if (strcmp(part, "in") != 0 && strcmp(part, "out") != 0)
+			err = ks_import_fail(ufw->import, "line %u: '%.40s' is no direction", ufw->import->line, part);
+	}
+	return err;
+}
+
+/* "allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in", with names of applications before the direction. */
+static int tuple_read(struct ufw *ufw)
+{
+	const bool routed = !strncmp(ufw->words.word[0], "route:", 6);
+	char **word = ufw->words.word;
+	unsigned last = ufw->words.count - 1;
+	int err;
+
+	if (last > 0 && !strncmp(word[last], "comment=", 8))
+		last--;
+	if (last != 6 && last != 8)
+		return ks_import_fail(ufw->import, "line %u: a tuple has seven words or nine", ufw->import->line);
+	err = rule_begin(ufw);
+	err = err ? err : action_read(ufw, word[0] + (routed ? 6 : 0));
+	err = err ? err : ports_read(ufw, KS_DIM_DPORT, word[2]);
+	err = err ? err : address_read(ufw, KS_DIM_DST, word[3]);
+	err = err ? err : ports_read(ufw, KS_DIM_SPORT, word[4]);
+	err = err ? err : address_read(ufw, KS_DIM_SRC, word[5]);
+	err = err ? err : proto_read(ufw, word[1]);
+	err = err ? err : direction_read(ufw, routed, word[last]);
+	return err ? err : rule_end(ufw, word[0] + (routed ? 6 : 0));
+}
+
+/* "22/tcp" or a port behind the action. */
+static int short_read(struct ufw *ufw, const char *word)
+{
+	const char *slash = strchr(word, '/');
+	char port[PART];
+	int err;
+
+	snprintf(port, sizeof(port), "%.*s", slash ? (int)(slash - word) : (int)strlen(word), word);
+	err = ports_read(ufw, KS_DIM_DPORT, port);
+	return err || !slash ? err : proto_read(ufw, slash + 1);
+}
+
+/* "in", "out", "on eth0", "from", "to", "port" and "proto" with what stands behind. */
+static int added_word(struct ufw *ufw, const char *word, bool *to, bool *out)
+{
+	const char *value;
+
+	if (!strcmp(word, "in") || !strcmp(word, "out")) {
+		*out = word[0] == 'o';
+		if (ufw->way != WAY_ROUTED)
+			ufw->way = *out ? WAY_OUT : WAY_IN;
+		return 0;
+	}
+	if (!strcmp(word, "log") || !strcmp(word, "log-all")) {
+		ufw->logs = true;
+		return 0;
+	}
+	if (!strcmp(word, "comment")) {
+		ufw->words.at = ufw->words.count;
+		return 0;
+	}
+	if (strcmp(word, "on") != 0 && strcmp(word, "from") != 0 && strcmp(word, "to") != 0 &&
+	    strcmp(word, "port") != 0 && strcmp(word, "proto") != 0)
+		return short_read(ufw, word);
+	value = ks_words_take(&ufw->words);
+	if (!value)
+		return ks_import_fail(ufw->import, "line %u: nothing stands behind '%.40s'", ufw->import->line, word);
+	if (!strcmp(word, "on"))
+		return interface_read(ufw, *out, value);
+	if (!strcmp(word, "proto"))
+		return proto_read(ufw, value);
+	if (!strcmp(word, "port"))
+		return ports_read(ufw, *to ? KS_DIM_DPORT : KS_DIM_SPORT, value);
+	*to = word[0] == 't';
+	return address_read(ufw, *to ? KS_DIM_DST : KS_DIM_SRC, value);
+}
+
+/* "ufw allow in on eth0 to any port 22 proto tcp" */
+static int added_read(struct ufw *ufw)
+{
+	bool to = true, out = false;
+	const char *action = ks_words_take(&ufw->words);
+	int err = rule_begin(ufw);
+
+	if (action && !strcmp(action, "route")) {
+		ufw->way = WAY_ROUTED;
+		action = ks_words_take(&ufw->words);
+	}
+	err = err ? err : action_read(ufw, action ? action : "");
+	while (!err && ks_words_peek(&ufw->words))
+		err = added_word(ufw, ks_words_take(&ufw->words), &to, &out);
+	return err ? err : rule_end(ufw, action);
+}
+
+static int line_read(struct ufw *ufw)
+{
+	const char *text = ufw->import->text, *word;
+	int err = 0;
+
+	if (!strncmp(text, TUPLE, strlen(TUPLE))) {
+		ufw->is_known = true;
+		err = ks_words_split(ufw->import, text + strlen(TUPLE), strlen(text) - strlen(TUPLE), &ufw->words);
+		return err || !ufw->words.count ? err : tuple_read(ufw);
+	}
+	word = ks_words_take(&ufw->words);
+	if (!word || policy_read(ufw, word))
+		return 0;
+	if (!strcmp(word, "Default:"))
+		defaults_read(ufw);
+	else if (!strcmp(word, "*filter") || !strcmp(word, "Added"))
+		ufw->is_known = true;
+	else if (!strcmp(word, "ufw")) {
+		ufw->is_known = true;
+		err = added_read(ufw);
+	}
+	return err; /* the lines of iptables say the same as the tuples */
+}
+
+static int bases_make(struct ufw *ufw)
+{
+	static const struct {
+		const char *name;
+		enum ks_hook hook;
+	} bases[WAYS] = { { "in", KS_HOOK_INPUT }, { "out", KS_HOOK_OUTPUT }, { "routed", KS_HOOK_FORWARD } };
+	int err = 0;
+
+	ufw->import->text = "what ufw accepts anyway";
+	for (unsigned way = 0; !err && way < WAYS; way++) {
+		err = ks_import_chain(ufw->import, bases[way].name, &ufw->chain[way]);
+		ufw->import->base[way] = (struct ks_import_base){ .chain = ufw->chain[way],
+								  .hook = bases[way].hook,
+								  .policy = KS_IMPORT_DROP,
+								  .families = { true, true } };
+		ks_draft_begin(&ufw->draft, ufw->import);
+		ks_draft_states(&ufw->draft, KS_CT_ESTABLISHED, false);
+		ufw->draft.rule.kind = KS_IMPORT_ACCEPT;
+		err = err ? err : ks_draft_end(&ufw->draft, ufw->chain[way]);
+	}
+	ufw->import->bases = WAYS;
+	return err;
+}
+
+int ks_ufw_read(struct ks_import *import, const char *text, size_t length)
+{
+	struct ufw ufw = { .import = import };
+	struct ks_lines lines;
+	int more, err;
+
+	import->families[0] = import->families[1] = true;
+	err = bases_make(&ufw);
+	ks_lines_begin(&lines, text, length);
+	while (!err && (more = ks_lines_next(&lines, import, &ufw.words)) != 0)
+		err = more < 0 ? more : line_read(&ufw);
+	if (!err && !ufw.is_known)
+		err = ks_import_fail(import, "these are no rules of ufw: expected user.rules, or the lines of 'ufw "
+					     "show added'");
+	import->text = "before.rules, after.rules and policies";
+	if (!err && (!import->base[WAY_IN].line || !import->base[WAY_OUT].line))
+		err = ks_import_note(import, "not in this text: pings and what else ufw accepts before its rules, and "
+					     "its policies, such as 'allow from self' for what goes out");
+	return err;
+}
