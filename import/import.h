@@ -12,7 +12,14 @@
 #define KS_IMPORT_SIZE_MAX (64U << 20)
 #define KS_IMPORT_ERROR 256
 
-enum ks_import_form { KS_IMPORT_IPTABLES, KS_IMPORT_IP6TABLES, KS_IMPORT_NFT, KS_IMPORT_UFW, KS_IMPORT_FORMS };
+enum ks_import_form {
+	KS_IMPORT_IPTABLES,
+	KS_IMPORT_IP6TABLES,
+	KS_IMPORT_NFT,
+	KS_IMPORT_UCI,
+	KS_IMPORT_UFW,
+	KS_IMPORT_FORMS
+};
 
 /* How many rules of the policy say exactly what the text does, and how many do not. */
 struct ks_import_outcome {

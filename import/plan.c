@@ -164,7 +164,8 @@ static int entry_take(struct plan *plan, unsigned at, const struct ks_flat_entry
 	entry->target_zones = so_far->target_zones;
 	if (!lets_pass(entry->verdict))
 		return ks_flat_add(plan->import, plan->flat, entry);
-	if (!entry->rule && (so_far->rule || !entry->text)) { /* a rule is a better reason than a policy */
+	if (step->kind != STEP_FIRST || (!entry->rule && (so_far->rule || !entry->text))) {
+		/* The rule that lets later packets pass is no reason, and a rule is a better one than a policy. */
 		entry->rule = so_far->rule;
 		entry->line = so_far->line;
 		entry->text = so_far->text;

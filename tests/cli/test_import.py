@@ -6,7 +6,7 @@ import pytest
 from conftest import ROOT
 
 EXAMPLES = sorted((ROOT / 'tests/cli/import').glob('*.txt'))
-FORMS = {'iptables': 'iptables-save', 'ip6tables': 'ip6tables-save', 'nft': 'nft'}
+FORMS = {'iptables': 'iptables-save', 'ip6tables': 'ip6tables-save', 'nft': 'nft', 'uci': 'uci', 'ufw': 'ufw'}
 # Packets that open flows, and the verdict of the original, found by reading it.
 STEPS = {
     'iptables-gateway': """
@@ -78,6 +78,36 @@ STEPS = {
         rest 192.0.2.1:4004 > self 203.0.113.1:9999 tcp syn => deny
         rest 198.51.100.1:4000 > self 203.0.113.1:1500 udp => deny
         """,
+    'ufw-user': """
+        rest 192.0.2.9:4000 > self 203.0.113.1:22 tcp syn => allow
+        rest 192.0.2.9:4000 > self 203.0.113.1:443 tcp syn => allow
+        rest [2001:db8::9]:4000 > self [2001:db8:1::1]:443 tcp syn => deny
+        rest [2001:db8::9]:4000 > self [2001:db8:1::1]:80 tcp syn => allow
+        eth0 192.0.2.9:4000 > eth1 10.0.0.5:8080 tcp syn => allow
+        eth1 192.0.2.8:4000 > eth0 10.0.0.5:8080 tcp syn => reject
+        self 203.0.113.1:4000 > eth0 192.0.2.7:25 tcp syn => reject
+        self 203.0.113.1:4000 > eth1 192.0.2.6:25 tcp syn => allow
+        wg 192.0.2.5:4000 > self 203.0.113.1:53 udp => allow
+        """,
+    'ufw-added': """
+        rest 192.0.2.66:4000 > self 203.0.113.1:22 tcp syn => allow
+        rest 192.0.2.66:4000 > self 203.0.113.1:443 tcp syn => deny
+        rest 198.51.100.9:4000 > self 203.0.113.1:443 tcp syn => allow
+        self 203.0.113.1:4000 > eth1 192.0.2.6:80 tcp syn => deny
+        """,
+    'uci-router': """
+        eth1 192.0.2.9:4000 > self 203.0.113.1:443 tcp syn => allow as 192.0.2.9:4000 > 192.168.1.10:8443
+        eth1 192.0.2.9:4000 > self 203.0.113.1:22 tcp syn => reject
+        eth1 192.0.2.9:4000 > self 203.0.113.1:68 udp => allow
+        eth1 192.0.2.9 > self 203.0.113.1 icmp echo-request => allow
+        eth1 2001:db8::9 > self 2001:db8:1::1 icmpv6 echo-request => allow
+        br-lan 192.168.1.2:4000 > self 192.168.1.1:22 tcp syn => allow
+        br-lan 192.168.1.2:4000 > eth1 192.0.2.9:23 tcp syn => reject
+        br-lan 192.168.1.99:4000 > eth1 192.0.2.9:80 tcp syn => deny
+        br-lan [fd00::2]:4000 > eth1 [2001:db8::9]:80 tcp syn => allow
+        eth1 192.0.2.9:4001 > br-lan 192.168.1.2:80 tcp syn => reject
+        rest 192.0.2.9:4002 > self 203.0.113.1:22 tcp syn => reject
+        """,
     'ip6tables-host': """
         rest [2001:db8:1::9]:4000 > self [2001:db8:9::1]:22 tcp syn => allow
         rest [2001:db9::9]:4000 > self [2001:db8:9::1]:22 tcp syn => reject
@@ -122,6 +152,18 @@ def test_lines_are_named(keepstate):
 ])
 def test_nft_refused(keepstate, text, message):
     assert message in keepstate('import', 'nft', '-', stdin=text, code=2).stderr
+
+
+@pytest.mark.parametrize('form, text, message', [
+    ('ufw', b'hello\n', 'no rules of ufw'),
+    ('ufw', b'### tuple ### allow tcp 22\n', 'line 1: a tuple has seven words'),
+    ('ufw', b'ufw permit 22\n', "line 1: 'permit' is no action of ufw"),
+    ('uci', b'hello\n', "line 1: 'hello' is none of config, option and list"),
+    ('uci', b'option a b\n', 'line 1: an option needs a section'),
+    ('uci', b'config rule\n', 'there is no zone'),
+])
+def test_others_refused(keepstate, form, text, message):
+    assert message in keepstate('import', form, '-', stdin=text, code=2).stderr
 
 
 def test_output(keepstate):

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reads the firewall of OpenWrt, /etc/config/firewall. Its zones are of networks, whose devices /etc/config/network names: that file
+ * may stand before it. Chains are made as OpenWrt makes them: answers, rules of all zones, rules of one, translated packets, and the
+ * policies of the zones.
+ */
+#include "import/uci.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "import/import.h"
+
+#define SELF (1ULL << KS_ZONE_SELF)
+#define NAME_SIZE 64
+
+const char *ks_uci_option(const struct ks_uci_section *section, const char *key, const char *otherwise)
+{
+	for (unsigned i = 0; i < section->count; i++) {
+		if (!strcmp(section->key[i], key))
+			return section->value[i];
+	}
+	return otherwise;
+}
+
+const struct ks_uci_zone *ks_uci_zone_find(const struct ks_uci *uci, const char *name)
+{
+	for (const struct ks_uci_zone *zone = uci->zones; zone; zone = zone->next) {
+		if (!strcmp(zone->name, name))
+			return zone;
+	}
+	return NULL;
+}
+
+enum ks_verdict_kind ks_uci_verdict(const char *word)
+{
+	if (!strcmp(word, "ACCEPT") || !strcmp(word, "accept"))
+		return KS_IMPORT_ACCEPT;
+	return !strcmp(word, "REJECT") || !strcmp(word, "reject") ? KS_IMPORT_REJECT : KS_IMPORT_DROP;
+}
+
+/* --- sections --- */
+
+static int section_begin(struct ks_uci *uci, struct ks_words_line *words, struct ks_uci_section **section)
+{
+	const char *type = ks_words_take(words), *name = ks_words_take(words);
+	struct ks_uci_section *made = ks_pool_alloc(&uci->import->pool, sizeof(*made));
+
+	if (!made)
+		return -ENOMEM;
+	if (!type)
+		return ks_import_fail(uci->import, "line %u: the type of a section is missing", uci->import->line);
+	*made = (struct ks_uci_section){
+		.type = type, .name = name ? name : "", .line = uci->import->line, .text = uci->import->text
+	};
+	*uci->last = made;
+	uci->last = &made->next;
+	*section = made;
+	return 0;
+}
+
+static int option_add(struct ks_uci *uci, struct ks_uci_section *section, struct ks_words_line *words)
+{
+	const char *key = ks_words_take(words), *value = ks_words_take(words);
+
+	if (!section || !key || !value)
+		return ks_import_fail(uci->import, "line %u: an option needs a section, a name and a value",
+				      uci->import->line);
+	if (section->count == KS_UCI_VALUES)
+		return ks_import_fail(uci->import, "line %u: a section with so many options is not read",
+				      uci->import->line);
+	section->key[section->count] = key;
+	section->value[section->count++] = value;
+	return 0;
+}
+
+static int sections_read(struct ks_uci *uci, const char *text, size_t length)
+{
+	struct ks_uci_section *section = NULL;
+	struct ks_words_line words;
+	struct ks_lines lines;
+	int more, err = 0;
+
+	ks_lines_begin(&lines, text, length);
+	while (!err && (more = ks_lines_next(&lines, uci->import, &words)) != 0) {
+		const char *word = more > 0 ? ks_words_take(&words) : NULL;
+
+		if (more < 0)
+			return more;
+		if (!word || !strcmp(word, "package"))
+			continue;
+		if (!strcmp(word, "config")) {
+			err = section_begin(uci, &words, &section);
+		} else if (!strcmp(word, "option") || !strcmp(word, "list")) {
+			err = option_add(uci, section, &words);
+		} else {
+			err = ks_import_fail(uci->import, "line %u: '%.40s' is none of config, option and list",
+					     uci->import->line, word);
+		}
+	}
+	return err;
+}
+
+/* --- zones --- */
+
+/* The device of a network, by its section in the text; its name without one. */
+static const char *device_find(struct ks_uci *uci, const char *network)
+{
+	for (const struct ks_uci_section *section = uci->sections; section; section = section->next) {
+		const char *device = ks_uci_option(section, "device", ks_uci_option(section, "ifname", NULL));
+
+		if (!strcmp(section->type, "interface") && !strcmp(section->name, network) && device)
+			return device;
+	}
+	uci->guessed = true;
+	return network;
+}
+
+static int interface_add(struct ks_uci *uci, const char *name, __u64 *all)
+{
+	char pattern[NAME_SIZE];
+	__u64 zones;
+	int err;
+
+	snprintf(pattern, sizeof(pattern), "%s", name);
+	if (*pattern && pattern[strlen(pattern) - 1] == '+')
+		pattern[strlen(pattern) - 1] = '*';
+	err = ks_import_interface(uci->import, pattern, &zones);
+	if (err == -EINVAL)
+		return ks_import_fail(uci->import, "line %u: '%.40s' is no interface", uci->import->line, name);
+	*all |= err ? 0 : zones;
+	return err;
+}
+
+/* The interfaces of a zone: its devices, and those of its networks. */
+static int zone_interfaces(struct ks_uci *uci, const struct ks_uci_section *section, __u64 *all)
+{
+	char name[NAME_SIZE];
+	int err = 0;
+
+	for (unsigned i = 0; !err && i < section->count; i++) {
+		const bool network = !strcmp(section->key[i], "network");
+
+		if (!network && strcmp(section->key[i], "device") != 0)
+			continue;
+		for (const char *rest = section->value[i]; !err && rest;) {
+			ks_word_part(&rest, ' ', name, sizeof(name));
+			if (*name)
+				err = interface_add(uci, network ? device_find(uci, name) : name, all);
+		}
+	}
+	return err;
+}
+
+static int zone_add(struct ks_uci *uci, const struct ks_uci_section *section)
+{
+	struct ks_uci_zone *made = ks_pool_alloc(&uci->import->pool, sizeof(*made));
+
+	if (!made)
+		return -ENOMEM;
+	*made = (struct ks_uci_zone){ .name = ks_uci_option(section, "name", section->name), .section = section };
+	made->narrow = ks_uci_option(section, "subnet", NULL) || ks_uci_option(section, "extra", NULL) ||
+		       ks_uci_option(section, "extra_src", NULL) || ks_uci_option(section, "extra_dest", NULL) ||
+		       strcmp(ks_uci_option(section, "family", "any"), "any") != 0;
+	*uci->last_zone = made;
+	uci->last_zone = &made->next;
+	return zone_interfaces(uci, section, &made->zones);
+}
+
+/* --- policies --- */
+
+static int policy_add(struct ks_uci *uci, struct ks_import_chain *chain, const struct ks_uci_zone *zone, __u64 from,
+		      __u64 to, const char *policy)
+{
+	struct ks_draft draft;
+
+	ks_draft_begin(&draft, uci->import);
+	ks_draft_zones(&draft, false, from);
+	ks_draft_zones(&draft, true, to);
+	draft.rule.kind = ks_uci_verdict(policy);
+	draft.quiet = true;
+	if (zone->narrow && ks_draft_unsaid(&draft, "only some networks of a zone", false))
+		return -E2BIG;
+	return ks_draft_end(&draft, chain);
+}
+
+static int masquerade_add(struct ks_uci *uci, const struct ks_uci_zone *zone)
+{
+	struct ks_draft draft;
+	int err;
+
+	if (strcmp(ks_uci_option(zone->section, "masq", "0"), "1") != 0)
+		return 0;
+	if (ks_uci_option(zone->section, "masq_src", NULL) || ks_uci_option(zone->section, "masq_dest", NULL))
+		return ks_import_note(uci->import, "masquerading of some networks alone is not read");
+	ks_draft_begin(&draft, uci->import);
+	ks_draft_family(&draft, KS_IPV4);
+	ks_draft_zones(&draft, true, zone->zones);
+	draft.rule.kind = KS_IMPORT_MASQUERADE;
+	err = ks_draft_end(&draft, uci->post);
+	return err;
+}
+
+/* The policies of a zone, which come behind all rules. */
+static int zone_end(struct ks_uci *uci, const struct ks_uci_zone *zone, const char *const otherwise[3])
+{
+	const char *input = ks_uci_option(zone->section, "input", otherwise[0]);
+	const char *output = ks_uci_option(zone->section, "output", otherwise[1]);
+	const char *forward = ks_uci_option(zone->section, "forward", otherwise[2]);
+	int err;
+
+	uci->import->line = zone->section->line;
+	uci->import->text = zone->section->text;
+	err = policy_add(uci, uci->input, zone, zone->zones, SELF, input);
+	err = err ? err : policy_add(uci, uci->output, zone, SELF, zone->zones, output);
+	err = err ? err : policy_add(uci, uci->forward, zone, zone->zones, zone->zones, forward);
+	return err ? err : masquerade_add(uci, zone);
+}
+
+static int forwarding_add(struct ks_uci *uci, const struct ks_uci_section *section)
+{
+	const struct ks_uci_zone *from = ks_uci_zone_find(uci, ks_uci_option(section, "src", ""));
+	const struct ks_uci_zone *to = ks_uci_zone_find(uci, ks_uci_option(section, "dest", ""));
+
+	if (!from || !to)
+		return ks_import_note(uci->import, "there is no such zone");
+	if (from->narrow || to->narrow || ks_uci_option(section, "family", NULL))
+		return ks_import_note(uci->import, "forwardings of some networks or of one family are not read");
+	return policy_add(uci, uci->forward, from, from->zones, to->zones, "ACCEPT");
+}
+
+/* --- the whole --- */
+
+/* Rules that accept what answers, or was translated. */
+static int states_add(struct ks_uci *uci, struct ks_import_chain *chain, unsigned states)
+{
+	struct ks_draft draft;
+	int err;
+
+	ks_draft_begin(&draft, uci->import);
+	err = ks_draft_states(&draft, states, false);
+	draft.rule.kind = KS_IMPORT_ACCEPT;
+	return err ? err : ks_draft_end(&draft, chain);
+}
+
+static int bases_make(struct ks_uci *uci, const struct ks_uci_section *defaults, const char *policies[3])
+{
+	struct ks_import *import = uci->import;
+	const struct {
+		const char *name;
+		struct ks_import_chain **chain;
+		struct ks_import_base base;
+	} bases[] = {
+		{ "input", &uci->input, { .hook = KS_HOOK_INPUT, .policy = ks_uci_verdict(policies[0]) } },
+		{ "output", &uci->output, { .hook = KS_HOOK_OUTPUT, .policy = ks_uci_verdict(policies[1]) } },
+		{ "forward", &uci->forward, { .hook = KS_HOOK_FORWARD, .policy = ks_uci_verdict(policies[2]) } },
+		{ "pre", &uci->pre, { .hook = KS_HOOK_PRE, .translates = true, .policy = KS_IMPORT_ACCEPT } },
+		{ "post", &uci->post, { .hook = KS_HOOK_POST, .translates = true, .policy = KS_IMPORT_ACCEPT } },
+	};
+	int err = 0;
+
+	for (size_t i = 0; !err && i < KS_ARRAY_SIZE(bases); i++) {
+		err = ks_import_chain(import, bases[i].name, bases[i].chain);
+		import->base[i] = bases[i].base;
+		import->base[i].chain = *bases[i].chain;
+		import->base[i].line = defaults ? defaults->line : 0;
+		import->base[i].families[0] = import->base[i].families[1] = true;
+		if (uci->guessed && !bases[i].base.translates) /* the others may be those of a zone */
+			import->base[i].policy = KS_IMPORT_DROP;
+		if (!err && !bases[i].base.translates)
+			err = states_add(uci, *bases[i].chain, KS_CT_ESTABLISHED);
+	}
+	import->bases = KS_ARRAY_SIZE(bases);
+	return err;
+}
+
+/* Rules of all zones come before those of one. */
+static bool is_in_turn(const struct ks_uci_section *section, bool of_all)
+{
+	const char *from = ks_uci_option(section, "src", "*"), *to = ks_uci_option(section, "dest", "*");
+
+	if (strcmp(section->type, "rule") != 0)
+		return false;
+	return (!strcmp(from, "*") && (!ks_uci_option(section, "src", NULL) || !strcmp(to, "*"))) == of_all;
+}
+
+static int rules_read(struct ks_uci *uci, bool of_all)
+{
+	int err = 0;
+
+	for (const struct ks_uci_section *section = uci->sections; !err && section; section = section->next) {
+		uci->import->line = section->line;
+		uci->import->text = section->text;
+		if (is_in_turn(section, of_all))
+			err = ks_uci_rule(uci, section);
+	}
+	return err;
+}
+
+static int others_read(struct ks_uci *uci)
+{
+	static const char *const silent[] = {
+		"rule", "zone", "defaults", "interface", "device", "globals", "loopback"
+	};
+	int err = 0;
+
+	for (const struct ks_uci_section *section = uci->sections; !err && section; section = section->next) {
+		bool known = false;
+
+		uci->import->line = section->line;
+		uci->import->text = section->text;
+		for (size_t i = 0; i < KS_ARRAY_SIZE(silent); i++)
+			known |= !strcmp(silent[i], section->type);
+		if (!strcmp(section->type, "defaults") &&
+		    !strcmp(ks_uci_option(section, "synflood_protect", ks_uci_option(section, "syn_flood", "0")), "1"))
+			err = ks_import_note(uci->import,
+					     "floods of SYN are challenged here, and 'protect' bounds them");
+		else if (!strcmp(section->type, "redirect"))
+			err = ks_uci_redirect(uci, section);
+		else if (!strcmp(section->type, "forwarding"))
+			err = forwarding_add(uci, section);
+		else if (!known)
+			err = ks_import_note(uci->import, "sections of this type are not read");
+	}
+	return err;
+}
+
+static const struct ks_uci_section *defaults_find(const struct ks_uci *uci)
+{
+	for (const struct ks_uci_section *section = uci->sections; section; section = section->next) {
+		if (!strcmp(section->type, "defaults"))
+			return section;
+	}
+	return NULL;
+}
+
+static int zones_read(struct ks_uci *uci)
+{
+	int err = 0;
+
+	for (const struct ks_uci_section *section = uci->sections; !err && section; section = section->next) {
+		uci->import->line = section->line;
+		uci->import->text = section->text;
+		if (!strcmp(section->type, "zone"))
+			err = zone_add(uci, section);
+	}
+	if (!err && !uci->zones)
+		err = ks_import_fail(uci->import, "there is no zone in it: expected /etc/config/firewall");
+	return err;
+}
+
+static int guesses_note(struct ks_uci *uci)
+{
+	uci->import->text = "config zone";
+	return uci->guessed
+		       ? ks_import_note(uci->import, "the text does not say which devices are the zones' networks: "
+						     "expected /etc/config/network before it, or the names of "
+						     "interfaces in the zones above")
+		       : 0;
+}
+
+int ks_uci_read(struct ks_import *import, const char *text, size_t length)
+{
+	struct ks_uci uci = { .import = import };
+	const struct ks_uci_section *defaults;
+	const char *policies[3] = { "REJECT", "REJECT", "REJECT" };
+	int err;
+
+	uci.last = &uci.sections;
+	uci.last_zone = &uci.zones;
+	import->families[0] = import->families[1] = true;
+	err = sections_read(&uci, text, length);
+	err = err ? err : zones_read(&uci);
+	if (err)
+		return err;
+	defaults = defaults_find(&uci);
+	for (unsigned i = 0; i < 3 && defaults; i++)
+		policies[i] = ks_uci_option(defaults, i == 0 ? "input" : i == 1 ? "output" : "forward", policies[i]);
+	err = bases_make(&uci, defaults, policies);
+	err = err ? err : rules_read(&uci, true);
+	err = err ? err : rules_read(&uci, false);
+	err = err ? err : others_read(&uci);
+	err = err ? err : states_add(&uci, uci.input, KS_CT_FORWARDED);
+	err = err ? err : states_add(&uci, uci.forward, KS_CT_FORWARDED);
+	for (const struct ks_uci_zone *zone = uci.zones; !err && zone; zone = zone->next)
+		err = zone_end(&uci, zone, policies);
+	return err ? err : guesses_note(&uci);
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Rules and redirects of OpenWrt's firewall. */
+#include <errno.h>
+#include <string.h>
+
+#include "core/header/icmp.h"
+#include "core/header/packet.h"
+#include "import/uci.h"
+#include "policy/icmp.h"
+#include "policy/value.h"
+#include "text/names.h"
+
+#define SELF (1ULL << KS_ZONE_SELF)
+#define PART 96
+
+/* The options that are read here, and those that change nothing; all others are conditions that nothing of ours says. */
+static const char *const known[] = {
+	"name",	       "src",	  "dest",    "proto",	   "src_ip",	     "dest_ip",	       "src_port", "dest_port",
+	"src_dport",   "src_dip", "src_mac", "icmp_type",  "family",	     "target",	       "enabled",  "limit",
+	"limit_burst", "log",	  "counter", "reflection", "reflection_src", "reflection_zone"
+};
+
+typedef int value_fn(struct ks_uci *uci, struct ks_draft *draft, const char *value, struct ks_ranges *ranges);
+
+static int unsaid(struct ks_draft *draft, const char *key, const char *value)
+{
+	return ks_draft_unsaid(draft, ks_import_format(draft->import, "%.40s %.100s", key, value), false);
+}
+
+/* --- values, of which an option may have several --- */
+
+static int number_value(struct ks_uci *uci, struct ks_draft *draft, const char *value, struct ks_ranges *ranges)
+{
+	const char dash = strchr(value, ':') ? ':' : '-';
+	__u32 low, high;
+	int err = ks_word_ports(value, dash, KS_PORT_MAX, &low, &high);
+
+	return err ? err : ks_ranges_number(ranges, low, high);
+}
+
+static int address_value(struct ks_uci *uci, struct ks_draft *draft, const char *value, struct ks_ranges *ranges)
+{
+	return ks_ranges_address(ranges, value);
+}
+
+static int icmp_value(struct ks_uci *uci, struct ks_draft *draft, const char *value, struct ks_ranges *ranges)
+{
+	const bool v6 = !draft->match[0].has[0];
+	__s32 type, code;
+
+	if (ks_icmp_lookup(v6 ? KS_PROTO_ICMPV6 : KS_PROTO_ICMP, value, &type, &code)) {
+		__u64 number;
+
+		if (ks_value_number(value, 0, 255, &number))
+			return -EINVAL;
+		type = (__s32)number;
+		code = -1;
+	}
+	return ks_ranges_number(ranges, (__u32)type << KS_ICMP_TYPE_SHIFT | (__u32)(code < 0 ? 0 : code),
+				(__u32)type << KS_ICMP_TYPE_SHIFT | (__u32)(code < 0 ? 255 : code));
+}
+
+/* Restricts a dimension to all values of an option; a '!' before the only one means all others. */
+static int option_read(struct ks_uci *uci, struct ks_draft *draft, const struct ks_uci_section *section,
+		       const char *key, enum ks_dim dim, value_fn *read)
+{
+	ks_auto_ranges struct ks_ranges ranges = { 0 };
+	struct ks_spans spans[2];
+	bool negated = false, any = false;
+	char part[PART];
+	int err = 0;
+
+	for (unsigned i = 0; i < section->count; i++) {
+		if (strcmp(section->key[i], key) != 0)
+			continue;
+		for (const char *rest = section->value[i]; rest;) {
+			ks_word_part(&rest, ' ', part, sizeof(part));
+			if (!*part)
+				continue;
+			negated = part[0] == '!';
+			if (negated && any)
+				return unsaid(draft, key, section->value[i]);
+			any = true;
+			err = read(uci, draft, part + negated, &ranges);
+			if (err || (negated && rest))
+				return err == -EINVAL || !err ? unsaid(draft, key, section->value[i]) : err;
+		}
+	}
+	if (!any)
+		return 0;
+	err = ks_ranges_take(uci->import, &ranges, spans);
+	if (err)
+		return err;
+	if (dim == KS_DIM_SRC || dim == KS_DIM_DST)
+		return ks_draft_addresses(draft, dim, spans, negated);
+	if (dim != KS_DIM_ICMP)
+		ks_draft_ported(draft);
+	return ks_draft_numbers(draft, dim, &spans[0], negated);
+}
+
+/* --- protocols and zones --- */
+
+static int protos_read(struct ks_draft *draft, const struct ks_uci_section *section)
+{
+	__u64 protos[KS_PROTO_WORDS] = { 0 };
+	char part[PART];
+
+	for (const char *rest = ks_uci_option(section, "proto", "tcp udp"); rest;) {
+		int proto;
+
+		ks_word_part(&rest, ' ', part, sizeof(part));
+		if (!*part)
+			continue;
+		if (!strcmp(part, "all") || !strcmp(part, "any") || !strcmp(part, "0"))
+			return 0;
+		if (!strcmp(part, "tcpudp")) {
+			protos[0] |= 1ULL << KS_PROTO_TCP | 1ULL << KS_PROTO_UDP;
+			continue;
+		}
+		proto = ks_proto_from_name(!strcmp(part, "ipv6-icmp") ? "icmpv6" : part);
+		if (proto < 0)
+			return unsaid(draft, "proto", part);
+		protos[proto / 64] |= 1ULL << proto % 64;
+		if (proto == KS_PROTO_ICMP) /* means that of the family */
+			protos[KS_PROTO_ICMPV6 / 64] |= 1ULL << KS_PROTO_ICMPV6 % 64;
+	}
+	ks_import_match_protos(&draft->match[0], protos);
+	return 0;
+}
+
+static int zone_read(struct ks_uci *uci, struct ks_draft *draft, bool to, const char *name)
+{
+	const struct ks_uci_zone *zone = ks_uci_zone_find(uci, name);
+
+	if (!strcmp(name, "*"))
+		return ks_draft_zones(draft, to, ~SELF);
+	if (!zone)
+		return unsaid(draft, "zone", name);
+	ks_draft_zones(draft, to, zone->zones);
+	return zone->narrow ? unsaid(draft, "some networks of zone", name) : 0;
+}
+
+static void family_read(struct ks_draft *draft, const struct ks_uci_section *section)
+{
+	const char *family = ks_uci_option(section, "family", "any");
+
+	if (strstr(family, "4"))
+		ks_draft_family(draft, KS_IPV4);
+	else if (strstr(family, "6"))
+		ks_draft_family(draft, KS_IPV6);
+}
+
+static int others_read(struct ks_draft *draft, const struct ks_uci_section *section)
+{
+	int err = 0;
+
+	for (unsigned i = 0; !err && i < section->count; i++) {
+		bool is = false;
+
+		for (size_t at = 0; at < KS_ARRAY_SIZE(known); at++)
+			is |= !strcmp(known[at], section->key[i]);
+		if (!is)
+			err = unsaid(draft, section->key[i], section->value[i]);
+	}
+	return err;
+}
+
+static int mac_read(struct ks_draft *draft, const struct ks_uci_section *section)
+{
+	const char *mac = ks_uci_option(section, "src_mac", NULL);
+	char text[PART];
+	__u8 bytes[6];
+
+	if (!mac)
+		return 0;
+	if (ks_value_mac(mac, bytes))
+		return unsaid(draft, "src_mac", mac);
+	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", bytes[0], bytes[1], bytes[2], bytes[3], bytes[4],
+		 bytes[5]);
+	return ks_draft_condition(draft, KS_WORD_MAC, text, false);
+}
+
+/* "1000/sec": as many packets are let through; for other targets nobody knows which ones. */
+static int limit_read(struct ks_uci *uci, struct ks_draft *draft, const struct ks_uci_section *section)
+{
+	static const char *const units[] = { "second", "minute", "hour", "day" };
+	const char *value = ks_uci_option(section, "limit", NULL), *slash = value ? strchr(value, '/') : NULL;
+	struct ks_import_limit *limit;
+	char number[PART];
+
+	if (!value)
+		return 0;
+	limit = ks_pool_alloc(&uci->import->pool, sizeof(*limit));
+	if (!limit)
+		return -ENOMEM;
+	*limit = (struct ks_import_limit){ .per = "", .unit = slash ? NULL : units[0], .burst = 5 };
+	snprintf(number, sizeof(number), "%.*s", slash ? (int)(slash - value) : (int)strlen(value), value);
+	for (size_t i = 0; slash && slash[1] && i < KS_ARRAY_SIZE(units); i++)
+		limit->unit = strncmp(units[i], slash + 1, strlen(slash + 1)) ? limit->unit : units[i];
+	if (draft->rule.kind != KS_IMPORT_ACCEPT || !limit->unit ||
+	    ks_value_number(number, 1, 1000000000, &limit->amount) ||
+	    ks_value_number(ks_uci_option(section, "limit_burst", "5"), 1, 1000000000, &limit->burst))
+		return unsaid(draft, "limit", value);
+	draft->rule.limit = limit;
+	return 0;
+}
+
+/* The conditions that rules and redirects have alike. */
+static int conditions_read(struct ks_uci *uci, struct ks_draft *draft, const struct ks_uci_section *section)
+{
+	int err;
+
+	ks_draft_begin(draft, uci->import);
+	family_read(draft, section);
+	err = protos_read(draft, section);
+	err = err ? err : option_read(uci, draft, section, "src_ip", KS_DIM_SRC, address_value);
+	err = err ? err : option_read(uci, draft, section, "src_port", KS_DIM_SPORT, number_value);
+	err = err ? err : mac_read(draft, section);
+	return err ? err : others_read(draft, section);
+}
+
+static bool is_off(const struct ks_uci_section *section)
+{
+	return !strcmp(ks_uci_option(section, "enabled", "1"), "0");
+}
+
+/* --- rules --- */
+
+/* Types of ICMP are of a family: names that both have are one rule for each. */
+static int icmp_read(struct ks_uci *uci, struct ks_draft *draft, const struct ks_uci_section *section)
+{
+	if (!ks_uci_option(section, "icmp_type", NULL))
+		return 0;
+	if (draft->match[0].has[0] && draft->match[0].has[1]) /* a rule of both families means the older one */
+		ks_draft_family(draft, KS_IPV4);
+	return option_read(uci, draft, section, "icmp_type", KS_DIM_ICMP, icmp_value);
+}
+
+/* The chain of a rule, by the ends that it names. */
+static struct ks_import_chain *rule_chain(struct ks_uci *uci, const struct ks_uci_section *section)
+{
+	if (!ks_uci_option(section, "src", NULL))
+		return uci->output;
+	return ks_uci_option(section, "dest", NULL) ? uci->forward : uci->input;
+}
+
+static int target_read(struct ks_uci *uci, struct ks_draft *draft, const struct ks_uci_section *section)
+{
+	const char *target = ks_uci_option(section, "target", "DROP");
+
+	draft->rule.kind = ks_uci_verdict(target);
+	if (draft->rule.kind == KS_IMPORT_DROP && strcmp(target, "DROP") != 0 && strcmp(target, "drop") != 0) {
+		draft->rule.kind = KS_IMPORT_SKIPPED;
+		return ks_import_note(uci->import, "rules here have no such target");
+	}
+	return 0;
+}
+
+int ks_uci_rule(struct ks_uci *uci, const struct ks_uci_section *section)
+{
+	const char *from = ks_uci_option(section, "src", NULL), *to = ks_uci_option(section, "dest", NULL);
+	struct ks_draft draft;
+	int err;
+
+	if (is_off(section))
+		return 0;
+	err = conditions_read(uci, &draft, section);
+	err = err ? err : option_read(uci, &draft, section, "dest_ip", KS_DIM_DST, address_value);
+	err = err ? err : option_read(uci, &draft, section, "dest_port", KS_DIM_DPORT, number_value);
+	err = err ? err : icmp_read(uci, &draft, section);
+	if (!err && from)
+		err = zone_read(uci, &draft, false, from);
+	if (!err && to)
+		err = zone_read(uci, &draft, true, to);
+	err = err ? err : target_read(uci, &draft, section);
+	err = err ? err : limit_read(uci, &draft, section);
+	return err ? err : ks_draft_end(&draft, rule_chain(uci, section));
+}
+
+/* --- redirects --- */
+
+/* The new destination of a redirect, or the new source. */
+static int target_make(struct ks_uci *uci, struct ks_draft *draft, const char *address, const char *port)
+{
+	struct ks_import_target *target = &draft->rule.target;
+	__u32 low, high;
+
+	if (address && (ks_value_range(address, &target->range, &target->family) || strchr(address, '/')))
+		draft->rule.trouble = "its new address is no address";
+	if (port && (ks_word_ports(port, '-', KS_PORT_MAX, &low, &high) || !low))
+		draft->rule.trouble = "its new port is no port";
+	if (draft->rule.trouble)
+		return 0;
+	target->address = address;
+	target->port = port ? (__u16)low : 0;
+	target->port_last = port ? (__u16)high : 0;
+	if (address)
+		ks_draft_family(draft, target->family);
+	return 0;
+}
+
+int ks_uci_redirect(struct ks_uci *uci, const struct ks_uci_section *section)
+{
+	const char *target = ks_uci_option(section, "target", "DNAT");
+	const char *address = ks_uci_option(section, "dest_ip", NULL);
+	struct ks_draft draft;
+	int err;
+
+	if (is_off(section))
+		return 0;
+	if (strcmp(target, "DNAT") != 0)
+		return ks_import_note(uci->import, "redirects to new sources are not read: 'nat' says them");
+	err = conditions_read(uci, &draft, section);
+	err = err ? err : zone_read(uci, &draft, false, ks_uci_option(section, "src", "*"));
+	err = err ? err : option_read(uci, &draft, section, "src_dip", KS_DIM_DST, address_value);
+	err = err ? err : option_read(uci, &draft, section, "src_dport", KS_DIM_DPORT, number_value);
+	draft.rule.kind = address ? KS_IMPORT_FORWARD : KS_IMPORT_REDIRECT;
+	err = err ? err : target_make(uci, &draft, address, ks_uci_option(section, "dest_port", NULL));
+	return err ? err : ks_draft_end(&draft, uci->pre);
+}
