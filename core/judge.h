@@ -62,27 +62,43 @@ static ks_inline __u32 ks_judge_unanswered(struct ks_env *env, const struct ks_c
 	return ks_pass(insp, KS_CLASS_NEW, KS_REASON_OK_NEW);
 }
 
-/* The same, inlined where nearly every packet goes. */
-static ks_inline __u32 ks_judge_inline(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
-				       const __u8 *head)
+/*
+ * Judges it on a copy, which insp->flow.after becomes: nothing is changed yet, so a home that then leaves the packet to another
+ * hook has changed nothing for that (express.h). Returns the reason.
+ */
+static ks_inline __u32 ks_judge_copy(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	__u32 reason;
-	bool moves;
 
 	insp->dir = insp->from_high != ks_flow_orig_side(&insp->flow.before);
 	insp->verdict.rule = insp->flow.before.rule;
 	insp->verdict.state = insp->flow.before.state;
 	if (!ks_zones_fit(insp))
-		return ks_refuse_known(insp, KS_REASON_ZONE);
+		return KS_REASON_ZONE;
 	if (!ks_nat_is_addressed(insp) &&
 	    !ks_is_second_look(insp)) /* a second look sees addresses that ingress has translated */
-		return ks_refuse_known(insp, KS_REASON_UNTRANSLATED);
+		return KS_REASON_UNTRANSLATED;
 	if (ks_nat_is_translated(&insp->flow.before)) {
 		reason = ks_nat_translate(env, insp);
 		if (reason)
-			return ks_refuse_known(insp, reason);
+			return reason;
 	}
-	reason = ks_track_update(env, config, insp);
+	return ks_track_update(env, config, insp);
+}
+
+/* Returns true for a packet of one who opened a flow and has heard nothing yet. */
+static inline bool ks_is_unanswered(const struct ks_inspection *insp)
+{
+	return insp->dir == KS_ORIGINAL && !(insp->flow.before.flags & KS_FLOW_REPLIED);
+}
+
+/* ks_judge_known(), inlined where nearly every packet goes. */
+static ks_inline __u32 ks_judge_inline(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
+				       const __u8 *head)
+{
+	__u32 reason = ks_judge_copy(env, config, insp);
+	bool moves;
+
 	if (!ks_reason_is_pass(reason))
 		return ks_refuse_known(insp, reason);
 	moves = ks_moves_flow(insp);
@@ -93,9 +109,16 @@ static ks_inline __u32 ks_judge_inline(struct ks_env *env, const struct ks_confi
 	if (ks_unlikely(moves))
 		ks_challenge_confirm(env, config, insp);
 	insp->verdict.state = insp->flow.after.state;
-	if (insp->dir == KS_ORIGINAL && !(insp->flow.before.flags & KS_FLOW_REPLIED))
+	if (ks_is_unanswered(insp))
 		return ks_judge_unanswered(env, config, insp);
 	return ks_pass(insp, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);
+}
+
+/* Returns true for a connection that cannot go on, because the firewall has lost the address by which a side knows the other. */
+static inline bool ks_is_lost(const struct ks_inspection *insp)
+{
+	return insp->pkt.tuple.proto == KS_PROTO_TCP &&
+	       (insp->flow.before.tcp_flags[0] | insp->flow.before.tcp_flags[1]) & KS_TCP_LOST;
 }
 
 #endif

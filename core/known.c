@@ -79,13 +79,6 @@ static __u32 pass_unread(struct ks_env *env, struct ks_inspection *insp)
 	return ks_pass(insp, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);
 }
 
-/* Returns true for a connection that cannot go on, because the firewall has lost the address by which a side knows the other. */
-static inline bool is_lost(const struct ks_inspection *insp)
-{
-	return insp->pkt.tuple.proto == KS_PROTO_TCP &&
-	       (insp->flow.before.tcp_flags[0] | insp->flow.before.tcp_flags[1]) & KS_TCP_LOST;
-}
-
 /*
  * Its inside is told: by an answer to whatever it sends, with the numbers that this asks for, and at once by a reset that the
  * daemon sends in the other side's name. That one passes as it is.
@@ -122,7 +115,7 @@ void ks_stage_find(struct ks_env *env, struct ks_inspection *insp, const __u8 *h
 			return;
 		}
 		insp->dir = insp->from_high != ks_flow_orig_side(&insp->flow.before);
-		if (ks_unlikely(is_lost(insp))) {
+		if (ks_unlikely(ks_is_lost(insp))) {
 			ks_conclude(insp, config, judge_lost(insp));
 			return;
 		}

@@ -2,6 +2,7 @@
 /* The home of the core for tests; see tests/unit/core/test_home.h. Counters are atomic: the stress test shares one home. */
 #include "tests/unit/core/test_home.h"
 
+#include "core/express.h"
 #include "core/front.h"
 #include "core/network.h"
 #include "core/table/share.h"
@@ -553,6 +554,15 @@ __u32 test_inspect(struct ks_env *env, const struct frame *f, __u8 from, __u8 to
 
 	prepare(f, from, to, now, insp, head);
 	return ks_inspect(env, insp, head);
+}
+
+bool test_express(struct ks_env *env, const struct frame *f, __u8 from, __u64 now, struct ks_inspection *insp)
+{
+	__u8 head[KS_HEAD_SIZE];
+
+	prepare(f, from, KS_ZONE_UNKNOWN, now, insp, head);
+	ks_inspect_begin(env, insp, head);
+	return ks_express_judge(env, insp);
 }
 
 bool test_front(struct ks_env *env, const struct frame *f, __u8 from, __u8 to, __u64 now, struct ks_inspection *insp)

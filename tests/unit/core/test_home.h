@@ -125,6 +125,9 @@ __u32 checksum_add(__u32 sum, const __u8 *data, __u32 len);
 __u32 test_inspect(struct ks_env *env, const struct frame *f, __u8 from, __u8 to, __u64 now,
 		   struct ks_inspection *insp);
 
+/* Asks express about it (core/express.h): returns true if it may go on. */
+bool test_express(struct ks_env *env, const struct frame *f, __u8 from, __u64 now, struct ks_inspection *insp);
+
 /* Asks the front about it (core/front.h): returns true if that refuses it. */
 bool test_front(struct ks_env *env, const struct frame *f, __u8 from, __u8 to, __u64 now, struct ks_inspection *insp);
 
