@@ -10,8 +10,12 @@
  *
  * It sleeps while little is dropped on its CPU, and so costs established flows nothing but its call: tc counts what it drops at
  * ingress (front_note_drop()), and wakes it.
+ *
+ * The same program is express, which sends on the packets of known flows (express.bpf.c), where it may. What that knows, and
+ * leaves, the front need not be asked about.
  */
 #include "bpf/front.bpf.h"
+#include "bpf/express.bpf.h"
 
 #include "core/front.h"
 #include "core/header/wire.h"
@@ -97,22 +101,17 @@ static ks_inline bool is_judged_here(const struct ks_guard *guard, const __u8 *h
 	return ks_load32(guard->mac) == ks_load32(head) && ks_load16(guard->mac + 4) == ks_load16(head + 4);
 }
 
-/* Says where the frame comes from, and if it can be answered. Returns false if it is not one for the front. */
-static ks_inline bool enter(struct xdp_md *xdp, struct ks_scratch *scratch, bool *answers)
+/* Says where the frame comes from. Returns false if it is not one for us. */
+static ks_inline bool enter(struct xdp_md *xdp, struct ks_scratch *scratch, const struct ks_guard *guard)
 {
-	const struct ks_guard *guard;
-
 	if (!head_load(xdp, scratch) || is_tagged(scratch->head))
 		return false;
-	*answers = true;
 	if (ks_test_mode)
 		return true;
-	guard = guard_get(xdp->ingress_ifindex);
 	if (!guard || !is_judged_here(guard, scratch->head))
 		return false;
 	scratch->insp.home.from = guard->zone;
 	scratch->insp.home.to = KS_ZONE_UNKNOWN;
-	*answers = guard->flags & KS_GUARD_ANSWERS;
 	return true;
 }
 
@@ -142,6 +141,35 @@ static int answer(struct xdp_md *xdp, struct ks_scratch *scratch, struct ks_env 
 	return XDP_TX;
 }
 
+static ks_inline void prepare(struct xdp_md *xdp, struct ks_env *env, const struct ks_control *control, __u64 now)
+{
+	struct ks_scratch *scratch = env->scratch;
+
+	scratch->answer_len = 0;
+	scratch->relay.ifindex = xdp->ingress_ifindex;
+	scratch->relay.out_ifindex = 0;
+	scratch->relay.is_egress = 0;
+	scratch->insp.home.halves = KS_TRANSLATE_BOTH;
+	scratch->insp.pkt.link = KS_LINK_ETHERNET;
+	inspection_prepare(env, &scratch->insp, control, now);
+}
+
+/* Asks the front about a packet that is read, and that no flow knows as far as anybody has looked. */
+static ks_inline int refuse(struct xdp_md *xdp, struct ks_env *env, struct ks_front *front,
+			    const struct ks_guard *guard)
+{
+	struct ks_scratch *scratch = env->scratch;
+	bool answers = ks_test_mode || (guard && guard->flags & KS_GUARD_ANSWERS);
+
+	scratch->insp.home.halves = ks_test_mode ? KS_TRANSLATE_BOTH : KS_TRANSLATE_DST;
+	scratch->relay.out_ifindex = 0;
+	scratch->relay.is_front = 1;
+	if (!ks_front_refuses(env, &scratch->insp, scratch->head, answers))
+		return XDP_PASS;
+	note_own_drop(front, scratch->insp.home.now, xdp->ingress_ifindex);
+	return ks_inspect_end(env, &scratch->insp) == KS_REJECT ? answer(xdp, scratch, env) : XDP_DROP;
+}
+
 PROGRAM("xdp.frags")
 int ks_front(struct xdp_md *xdp)
 {
@@ -149,27 +177,29 @@ int ks_front(struct xdp_md *xdp)
 	struct ks_scratch *scratch = scratch_get();
 	struct ks_env env = { .ctx = xdp, .hook = HOOK_XDP, .scratch = scratch };
 	struct ks_front *front = first_of(&ks_fronts);
-	bool answers;
+	const struct ks_guard *guard;
+	bool awake, express;
+	int sent;
 	__u64 now;
 
 	if (!control || !scratch || !front)
 		return XDP_PASS;
 	now = env_clock(control);
-	if (!ks_test_mode && !is_awake(front, now))
+	guard = ks_test_mode ? NULL : guard_get(xdp->ingress_ifindex);
+	awake = ks_test_mode || is_awake(front, now);
+	express = express_is_open(guard, control, now);
+	if (!awake && !express)
 		return XDP_PASS;
-	scratch->answer_len = 0;
-	scratch->relay.ifindex = xdp->ingress_ifindex;
-	scratch->relay.out_ifindex = 0;
-	scratch->relay.is_egress = 0;
-	scratch->insp.home.halves = ks_test_mode ? KS_TRANSLATE_BOTH : KS_TRANSLATE_DST;
-	scratch->insp.pkt.link = KS_LINK_ETHERNET;
-	inspection_prepare(&env, &scratch->insp, control, now);
-	scratch->relay.is_front = 1;
-	if (!enter(xdp, scratch, &answers))
+	prepare(xdp, &env, control, now);
+	if (!enter(xdp, scratch, guard))
 		return XDP_PASS;
 	ks_inspect_begin(&env, &scratch->insp, scratch->head);
-	if (!ks_front_refuses(&env, &scratch->insp, scratch->head, answers))
+	if (express) {
+		sent = express_send(xdp, &env, control, guard ? guard->express : 0);
+		if (sent != EXPRESS_LEFT)
+			return sent;
+	}
+	if (!awake || scratch->insp.flow.found || scratch->insp.flow.busy)
 		return XDP_PASS;
-	note_own_drop(front, now, xdp->ingress_ifindex);
-	return ks_inspect_end(&env, &scratch->insp) == KS_REJECT ? answer(xdp, scratch, &env) : XDP_DROP;
+	return refuse(xdp, &env, front, guard);
 }

@@ -47,7 +47,7 @@
  *   ks_kill_scratch PERCPU_ARRAY [1]        private: the working memory of ks_kill, ks_ask and ks_ask_rules
  *   ks_fronts       PERCPU_ARRAY [1]         struct ks_front: how much is dropped at ingress
  *   ks_lookups      PERCPU_ARRAY             private: what route lookups have found, in a flood
- *   ks_ways         PERCPU_ARRAY             private: ways that packets take past the kernel's forwarding (short.bpf.c)
+ *   ks_ways         PERCPU_ARRAY             private: ways that packets take past the kernel's forwarding (way.bpf.c)
  *   ks_front_drops  PERCPU_ARRAY             __u64                     packets that the front has dropped, at ifindex % KS_FRONT_CELLS
  *   ks_sweeper      ARRAY [1]                private: the timer that expires flows
  *   ks_sweep_scratch PERCPU_ARRAY [1]       private: its working memory
@@ -77,13 +77,20 @@
 #define KS_GUARD_ANSWERS 0x20 /* the front can send an answer by it */
 #define KS_GUARD_LONG 0x40 /* packets from and to it go the long way (short.bpf.c) */
 
+/* ks_guard.express: what express may do there (express.bpf.c). */
+#define KS_EXPRESS_IN 0x01 /* take packets that come by it */
+#define KS_EXPRESS_OUT 0x02 /* send packets by it ... */
+#define KS_EXPRESS_OUT_LARGE 0x04 /* ... in several buffers, too */
+#define KS_EXPRESS_UNFINISHED 0x08 /* checksums of what comes by it may be unfinished */
+
 /* An interface that we know of: guarded, a carrier, or ignored. */
 struct ks_guard {
 	__u8 zone; /* zone id; KS_ZONE_NONE if no zone names it */
 	__u8 link; /* enum ks_link: KS_LINK_IP for devices without a link header (tun, WireGuard) */
 	__u8 flags; /* KS_GUARD_* */
 	__u8 tagged; /* written by ingress: 1: a frame with a VLAN tag has come */
-	__u8 zero[2];
+	__u8 express; /* KS_EXPRESS_* */
+	__u8 zero;
 	__u8 mac[6]; /* its own, by which a stacked device's frames are told from the box's; zeros: has none */
 	__u8 pad[4];
 	struct ks_addr gateway[2]; /* IPv4 and IPv6: the router of the default route by this interface; zeros: none */
@@ -160,7 +167,7 @@ struct ks_control {
 	__u32 seal; /* random, 1 to 255: what our seals in skb->tc_index begin with */
 	__u64 zones; /* bit per zone id (and KS_ZONE_NONE) that a guarded interface is in now: where packets may leave */
 	__u64 outside; /* bit per zone id that has a default route: one "outside" for the source check */
-	__u64 routes; /* raised when links, routes, neighbours, addresses or guards change: what lookups have found before is forgotten (route.bpf.c, short.bpf.c) */
+	__u64 routes; /* raised when links, routes, neighbours, addresses or guards change: what lookups have found before is forgotten (route.bpf.c, way.bpf.c) */
 	__u32 zone_ifindex[KS_ZONE_MAX]; /* an interface of each zone that is up, 0: none; answers leave by it */
 	struct ks_settling settling; /* since when the firewall settles, and what it took up (core/settle.h) */
 	__u64 short_until; /* ns: so long is the short way safe, as the daemon knows; it says so anew every second */
@@ -241,7 +248,7 @@ struct ks_relay {
 	__u8 is_short; /* it goes the short way, by out_ifindex (short.bpf.c) */
 	__u8 is_written; /* its bytes are not those of `head` any more */
 	__u8 zero;
-	__u8 ethernet[12]; /* with is_short: its link addresses, receiver and sender */
+	__u8 ethernet[12]; /* with is_short, and in express: its link addresses, receiver and sender */
 };
 
 /* Interfaces whose numbers are so far apart have one count of what the front has dropped. */
@@ -269,7 +276,8 @@ struct ks_scratch {
 	__u8 move[2 * KS_MOVE_CHUNK]; /* bytes on their way */
 	struct ks_event_octets event; /* the last one */
 	__u32 answer_len; /* bytes of the last answer to a reject, 0 without one */
-	__u64 shortened; /* packets that have gone the short way */
+	__u64 shortened; /* packets that have gone the short way ... */
+	__u64 expressed; /* ... and those that express has sent */
 };
 
 /* Put aside while fragments that were held go on: the packet in hand and, where they leave, what was found out about it. */

@@ -3,7 +3,7 @@
 #ifndef KS_BPF_SHORT_BPF_H
 #define KS_BPF_SHORT_BPF_H
 
-#include "bpf/env.bpf.h"
+#include "bpf/way.bpf.h"
 
 /*
  * Finds the way of a packet that ingress passes by its flow, before it is written and counted. Returns true if it goes the
@@ -14,14 +14,6 @@ bool short_find(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_env
 
 /* Sends it. Returns the verdict for tc. */
 int short_send(struct __sk_buff *skb, struct ks_scratch *scratch);
-
-/* The zone that a passed packet will leave by, as far as the inspection knows it. */
-static inline __u32 zone_expected(const struct ks_inspection *insp)
-{
-	if (insp->flow.found && !insp->opening.replaces)
-		return insp->flow.before.zone[!(insp->dir & 1)];
-	return insp->to;
-}
 
 /*
  * A tcx program behind ours that passes the packet makes its tc_classid the tc_index: both must say the same. Filters of a

@@ -159,8 +159,8 @@ void agreement_advance(struct agreement *agreement, __u64 ns)
 
 void agreement_summary(const struct agreement *agreement)
 {
-	printf("# %u left changed; the front dropped %u;", agreement->changed,
-	       kernel_home_refused(&agreement->homes[3]));
+	printf("# %u left changed; the front dropped %u, express sent on %u;", agreement->changed,
+	       kernel_home_refused(&agreement->homes[3]), kernel_home_sent(&agreement->homes[3]));
 	for (unsigned i = 0; i < KS_REASON_MAX; i++) {
 		if (agreement->reasons[i])
 			printf(" %s %u;", ks_reason_name(i), agreement->reasons[i]);

@@ -41,7 +41,8 @@ struct kernel_home {
 	bool short_of_ports; /* the same: a search for a port has failed */
 	bool challenged; /* the same: a SYN was challenged */
 	struct kernel_told told; /* the owner's */
-	unsigned refused; /* packets that the front has dropped */
+	unsigned refused; /* packets that the front has dropped, ... */
+	unsigned sent; /* ... and that express has sent on */
 	__u32 ending; /* the same: how often a limit has ended the flows of a source, when the clock was last turned */
 };
 
@@ -266,10 +267,10 @@ static int programs_run(struct kernel_home *home, bool resumed, struct bpf_test_
 	if (home->hook == HOOK_FRONT && !resumed) {
 		if (bpf_prog_test_run_opts(ks_kernel_program_fd(home->kernel, KS_PROGRAM_FRONT), opts))
 			return -errno;
-		if (opts->retval != XDP_PASS) {
-			home->refused++;
+		home->refused += opts->retval == XDP_DROP;
+		home->sent += opts->retval == XDP_TX;
+		if (opts->retval != XDP_PASS)
 			return 0;
-		}
 		opts->data_size_out = room;
 	}
 	return bpf_prog_test_run_opts(ks_kernel_program_fd(home->kernel, program), opts) ? -errno : 0;
@@ -530,9 +531,12 @@ void kernel_home_forget_policy(struct ks_home *home)
 
 unsigned kernel_home_refused(const struct ks_home *home)
 {
-	const struct kernel_home *made = home->self;
+	return ((const struct kernel_home *)home->self)->refused;
+}
 
-	return made->refused;
+unsigned kernel_home_sent(const struct ks_home *home)
+{
+	return ((const struct kernel_home *)home->self)->sent;
 }
 
 const struct ks_kernel *kernel_home_kernel(const struct ks_home *home)

@@ -35,8 +35,9 @@ void kernel_home_close(struct ks_home *home);
 /* Call it before a policy that was set is destroyed: the kernel has a copy, but the home recognises it by its address. */
 void kernel_home_forget_policy(struct ks_home *home);
 
-/* The packets that the front of a home has dropped. */
+/* The packets that the front of a home has dropped, and those that express has sent on. */
 unsigned kernel_home_refused(const struct ks_home *home);
+unsigned kernel_home_sent(const struct ks_home *home);
 
 /* The programs of a home: several may share them. */
 const struct ks_kernel *kernel_home_kernel(const struct ks_home *home);

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The way of a pair of addresses, past the kernel's forwarding. It is remembered for a second at most, and only while the daemon
+ * says that nothing has changed (ks_control.routes): what it holds is what bpf_fib_lookup() said. When the second is over, one
+ * packet goes the long way, so that the kernel sees its neighbours in use and asks them if they are still there.
+ *
+ * Express comes before ingress, and often on the same CPU, with the same ways. It asks anew and leaves its packet to ingress,
+ * which must not find the way fresh then: it is owed a packet.
+ */
+#include "bpf/way.bpf.h"
+#include "bpf/route.bpf.h"
+
+#include "core/nat/alias.h"
+#include "core/track/track.h"
+
+#define KS_WAYS 8192U /* of a CPU; a power of two */
+#define WAY_LIFE_NS KS_NSEC_PER_SEC
+#define WAY_MULTIPLIER 0x9e3779b1U /* 2^32 divided by the golden ratio: Knuth, TAOCP 6.4 */
+#define WAY_SHIFT 15
+#define IPV6_CLASS_WORD_SHIFT 20
+#define IPV6_CLASS_MASK 0xffU
+
+/* clang-format off */
+struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, KS_WAYS);
+	 __type(key, __u32); __type(value, struct way); } ks_ways MAP;
+/* clang-format on */
+
+static ks_inline __u32 class_of(const struct ks_scratch *scratch)
+{
+	const __u8 *header = scratch->head + ETH_HEADER_LEN;
+
+	if (scratch->insp.pkt.tuple.family == KS_IPV4)
+		return header[IPV4_TOS_OFF];
+	return ks_be32(ks_load32(header)) >> IPV6_CLASS_WORD_SHIFT & IPV6_CLASS_MASK;
+}
+
+static ks_inline __u32 way_slot(const struct way_key *key)
+{
+	__u32 x = key->src.w[3] * WAY_MULTIPLIER;
+
+	x = (x ^ key->dst.w[3] ^ key->src.w[2] ^ key->ifindex) * WAY_MULTIPLIER;
+	x = (x ^ x >> WAY_SHIFT ^ key->dst.w[2] ^ key->dst.w[1] ^ key->src.w[1]) * WAY_MULTIPLIER;
+	return (x ^ x >> WAY_SHIFT) & (KS_WAYS - 1);
+}
+
+static ks_inline bool way_fits(const struct way *way, const struct way_key *key)
+{
+	return ks_addr_equal(&way->key.dst, &key->dst) && ks_addr_equal(&way->key.src, &key->src) &&
+	       way->key.ifindex == key->ifindex && way->key.generation == key->generation &&
+	       way->key.mark == key->mark && way->key.class == key->class;
+}
+
+bool way_is_plain(const struct ks_inspection *insp)
+{
+	const struct ks_packet *pkt = &insp->pkt;
+	__u32 header = pkt->tuple.family == KS_IPV4 ? IPV4_HEADER_LEN : IPV6_HEADER_LEN;
+
+	if (insp->translate & KS_TRANSLATE_PORT)
+		return false;
+	if (pkt->flags & ~(KS_PKT_ICMP_QUERY | KS_PKT_ICMP_ANSWER) || pkt->link != KS_LINK_ETHERNET ||
+	    pkt->l3_off != ETH_HEADER_LEN || pkt->l4_off != ETH_HEADER_LEN + header)
+		return false;
+	return pkt->hop_limit > 1 && !ks_track_is_telling(pkt);
+}
+
+/* Looks the way up in the routes, as the kernel will: by the addresses that the packet has when it is routed. */
+static __attribute__((noinline)) void way_ask(struct ks_env *env, struct way *way)
+{
+	struct bpf_fib_lookup fib = { .tot_len = 1 }; /* anything that fits: then the MTU is told */
+	const struct ks_guard *guard;
+
+	way->ifindex = 0;
+	route_addresses(&fib, way->family, &way->key.src, &way->key.dst);
+	if (route_ask(env, &fib, 0) != BPF_FIB_LKUP_RET_SUCCESS || fib.ifindex == way->key.ifindex)
+		return;
+	guard = guard_get(fib.ifindex);
+	if (!guard || guard->link != KS_LINK_ETHERNET ||
+	    guard->flags & (KS_GUARD_BRIDGED | KS_GUARD_CARRIER | KS_GUARD_IGNORED | KS_GUARD_LONG))
+		return;
+	way->zone = guard->zone;
+	way->express = guard->express;
+	way->mtu = fib.mtu_result;
+	way->ifindex = fib.ifindex;
+	__builtin_memcpy(way->ethernet, fib.dmac, sizeof(fib.dmac));
+	__builtin_memcpy(way->ethernet + sizeof(fib.dmac), fib.smac, sizeof(fib.smac));
+}
+
+/* Returns true if the way is one to take: its time is not over, and it owes ingress no packet, which this one pays. */
+static ks_inline bool way_is_fresh(struct way *way, const struct ks_env *env)
+{
+	if (env->scratch->insp.home.now >= way->until)
+		return false;
+	if (env->hook == HOOK_XDP || ks_likely(!way->owed))
+		return true;
+	way->owed = 0;
+	return false;
+}
+
+static ks_inline void way_renew(struct ks_env *env, struct way *way, const struct way_key *key, bool is_known)
+{
+	const struct ks_inspection *insp = &env->scratch->insp;
+
+	way->key = *key;
+	way->family = insp->pkt.tuple.family;
+	way->until = insp->home.now + WAY_LIFE_NS;
+	way->owed = env->hook == HOOK_XDP && is_known;
+	way_ask(env, way);
+}
+
+/*
+ * The way of the packet, looked up if it is not known. Of one whose second is over the packet goes the long way; so does
+ * the first of a pair of addresses, with whom the kernel may have to learn who the neighbour is.
+ */
+static ks_inline const struct way *way_get(struct ks_env *env, const struct ks_control *control, __u32 mark)
+{
+	const struct ks_inspection *insp = &env->scratch->insp;
+	const struct ks_addr *dst = insp->translate & KS_TRANSLATE_DST ? &insp->sent.dst : &insp->pkt.tuple.dst;
+	struct way_key key = {
+		.src = insp->pkt.tuple.src,
+		.dst = *dst,
+		.ifindex = env->scratch->relay.ifindex,
+		.generation = (__u32)ks_load_relaxed(&control->routes),
+		.mark = mark,
+		.class = class_of(env->scratch),
+	};
+	__u32 slot = way_slot(&key);
+	struct way *way = bpf_map_lookup_elem(&ks_ways, &slot);
+	bool is_known;
+
+	if (!way)
+		return NULL;
+	is_known = way_fits(way, &key) && way->family == insp->pkt.tuple.family;
+	if (ks_likely(is_known && way_is_fresh(way, env)))
+		return way;
+	way_renew(env, way, &key, is_known);
+	return is_known ? NULL : way;
+}
+
+/* Returns true if egress would send it by another interface, or translate it anew: it knows the addresses that this needs. */
+static ks_inline bool is_for_egress(struct ks_env *env, const struct ks_inspection *insp)
+{
+	const struct ks_flow *flow = &insp->flow.before;
+
+	if (ks_likely(!ks_nat_is_translated(flow)))
+		return false;
+	if (insp->dir == KS_ORIGINAL)
+		return flow->flags & KS_FLOW_MASQUERADED &&
+		       !env_leaves_as(env, &insp->sent.src, insp->pkt.tuple.family);
+	return flow->alias[KS_ORIGINAL] && route_has_elsewhere(env, &insp->sent.src, insp->pkt.tuple.family);
+}
+
+const struct way *way_find(struct ks_env *env, const struct ks_control *control, __u32 mark)
+{
+	const struct ks_inspection *insp = &env->scratch->insp;
+	const struct way *way = way_get(env, control, mark);
+
+	if (!way || !way->ifindex || way->zone != zone_expected(insp))
+		return NULL;
+	env->scratch->relay.out_ifindex = way->ifindex;
+	return is_for_egress(env, insp) ? NULL : way;
+}
