@@ -304,6 +304,34 @@ static void short_way_print(const json_t *way, const json_t *list)
 	}
 }
 
+/* Where it is not taken, and why; nothing if the policy does not want it. */
+static void express_print(const json_t *status)
+{
+	static const struct {
+		const char *word, *member;
+	} directions[] = { { "from", "no_express_from" }, { "to", "no_express_to" } };
+	const json_t *express = json_object_get(status, "express"), *list = json_object_get(status, "interfaces");
+	const json_t *way = json_object_get(status, "short_way");
+	char number[KS_NUMBER_TEXT];
+
+	if (!json_is_true(json_object_get(express, "wanted")))
+		return;
+	if (!json_is_true(json_object_get(way, "taken"))) {
+		printf("express     not taken: %s\n", ks_member_text(way, "why"));
+		return;
+	}
+	printf("express     XDP sends on packets of established flows; %s packets so far\n",
+	       ks_number_text((uint64_t)ks_member_number(express, "packets"), number));
+	for (size_t i = 0; i < json_array_size(list) * KS_ARRAY_SIZE(directions); i++) {
+		const json_t *interface = json_array_get(list, i / KS_ARRAY_SIZE(directions));
+		const char *why = ks_member_text(interface, directions[i % KS_ARRAY_SIZE(directions)].member);
+
+		if (*why)
+			printf("express     not %s %s: %s\n", directions[i % KS_ARRAY_SIZE(directions)].word,
+			       ks_member_text(interface, "name"), why);
+	}
+}
+
 static void surroundings_print(const json_t *status)
 {
 	const json_t *routes = json_object_get(status, "routes");
@@ -317,6 +345,7 @@ static void surroundings_print(const json_t *status)
 	fronts_print(json_object_get(status, "interfaces"), ks_member_number(status, "xdp_drops"));
 	if (json_object_get(status, "short_way"))
 		short_way_print(json_object_get(status, "short_way"), json_object_get(status, "interfaces"));
+	express_print(status);
 	if (json_is_true(json_object_get(routes, "differ")))
 		printf("routes      %s: egress decides\n", ks_member_text(routes, "why"));
 }

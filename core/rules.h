@@ -240,6 +240,7 @@ struct ks_rule_list {
 #define KS_OPT_OTHER_PROTOCOLS 0x400 /* a bridge hands on frames that are neither IP nor a link's own protocols */
 #define KS_OPT_STATE_CHECKSUM 0x800 /* verify that of whatever opens a flow or moves one (core/checksum.h) */
 #define KS_OPT_PROTECT 0x1000 /* a zone is protected (core/protect.h) */
+#define KS_OPT_EXPRESS 0x2000 /* the daemon lets XDP send on packets of known flows, where it may (core/express.h) */
 #define KS_OPT_LOG_DROPS 0x08 /* emit an event for every drop, not only for logged rules */
 
 /* A network that the policy says a zone has, for homes without routes; see network.h. */

@@ -75,6 +75,18 @@ int ks_kernel_hook_state(const struct ks_kernel *kernel, unsigned ifindex, struc
 	return 0;
 }
 
+bool ks_kernel_has_other_filters(const struct ks_kernel *kernel, unsigned ifindex)
+{
+	bool tcx = by_tcx(kernel);
+
+	for (unsigned at = 0; tcx && at < KS_AT_MAX; at++) {
+		if (ks_tcx_has_others(ifindex, at))
+			return true;
+	}
+	return ks_netlink_count_filters(ifindex) != (tcx ? 0 : KS_AT_MAX) ||
+	       (tcx && ks_netlink_has_ingress_filters(ifindex));
+}
+
 unsigned ks_hooks_present(const struct ks_hook_state *state)
 {
 	unsigned hooks = 0;

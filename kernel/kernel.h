@@ -284,6 +284,9 @@ struct ks_hook_state {
 /* Costs some system calls, netlink messages among them. */
 int ks_kernel_hook_state(const struct ks_kernel *kernel, unsigned ifindex, struct ks_hook_state *state);
 
+/* Returns true if an interface has programs or filters of others, before or behind ours, at either hook. */
+bool ks_kernel_has_other_filters(const struct ks_kernel *kernel, unsigned ifindex);
+
 /* The hooks that run our programs: KS_HOOK_* */
 unsigned ks_hooks_present(const struct ks_hook_state *state);
 
@@ -439,8 +442,13 @@ const char *ks_kernel_program_name(enum ks_kernel_program program);
 __u64 ks_kernel_front_drops(const struct ks_kernel *kernel);
 __u64 ks_kernel_front_drops_at(const struct ks_kernel *kernel, unsigned ifindex); /* of these, at one interface */
 
-/* Packets that went past the kernel's forwarding (bpf/short.bpf.c); they are among those of the reasons. */
-__u64 ks_kernel_shortened(const struct ks_kernel *kernel);
+/* Packets that went past the kernel's forwarding; they are among those of the reasons. */
+struct ks_shortened {
+	__u64 by_ingress; /* the short way (bpf/short.bpf.c) */
+	__u64 by_express; /* bpf/express.bpf.c */
+};
+
+int ks_kernel_shortened(const struct ks_kernel *kernel, struct ks_shortened *shortened);
 
 /* Events that nobody was told of: of packets, which were not even folded, or of flows (KS_LOST_*, bpf/maps.h). */
 __u64 ks_kernel_events_lost(const struct ks_kernel *kernel, unsigned kind);

@@ -71,6 +71,13 @@ int ks_netlink_route(const void *address, size_t size, unsigned *ifindex);
 /* Returns 1 if the interface has an `ingress` qdisc, which takes the place of clsact, 0 if not, or -errno. */
 int ks_netlink_has_ingress_qdisc(unsigned ifindex);
 
+/*
+ * Returns 0 if packets that leave an interface are only queued there, one behind the other or fairly; 1 with the name of what
+ * does more with them (shapes them, say) in `kind`; or -errno.
+ */
+#define KS_QUEUE_KIND 16
+int ks_netlink_queue_is_more(unsigned ifindex, char kind[KS_QUEUE_KIND]);
+
 /* The filter that sees packets first. */
 struct ks_first_filter {
 	unsigned handle; /* 0: there is no filter */

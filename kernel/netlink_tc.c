@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The qdiscs and filters of an interface, as far as hooks by clsact need to know them (tc.c). See netlink.h. */
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -53,6 +54,57 @@ int ks_netlink_has_ingress_qdisc(unsigned ifindex)
 	struct qdisc_ctx ctx = { .ifindex = ifindex };
 
 	return dump_tc(RTM_GETQDISC, ifindex, 0, read_qdisc, &ctx) ?: ctx.is_ingress;
+}
+
+/* Returns true for a qdisc that the kernel gives by itself or by `net.core.default_qdisc`, or that does no more. */
+static bool is_mere_queue(const char *kind)
+{
+	static const char *const mere[] = { "noqueue", "mq",	"pfifo_fast", "pfifo",	 "bfifo",
+					    "fq",      "codel", "fq_codel",   "ingress", "clsact" };
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(mere); i++) {
+		if (!strcmp(kind, mere[i]))
+			return true;
+	}
+	return false;
+}
+
+struct queue_ctx {
+	unsigned ifindex;
+	char *kind; /* of one that is more than a queue, "" as long as none is found */
+};
+
+static int read_queue(const struct nlmsghdr *message, void *arg)
+{
+	const struct tcmsg *info = NLMSG_DATA(message);
+	const struct rtattr *attr = TCA_RTA(info);
+	int length = (int)NLMSG_PAYLOAD(message, sizeof(*info));
+	const struct queue_ctx *ctx = arg;
+
+	if (message->nlmsg_type != RTM_NEWQDISC || (unsigned)info->tcm_ifindex != ctx->ifindex)
+		return 0;
+	for (; RTA_OK(attr, length); attr = RTA_NEXT(attr, length)) {
+		char kind[KS_QUEUE_KIND];
+
+		if (attr->rta_type != TCA_KIND)
+			continue;
+		snprintf(kind, sizeof(kind), "%.*s", (int)RTA_PAYLOAD(attr), (const char *)RTA_DATA(attr));
+		if (!is_mere_queue(kind))
+			memcpy(ctx->kind, kind, sizeof(kind));
+	}
+	return 0;
+}
+
+int ks_netlink_queue_is_more(unsigned ifindex, char kind[KS_QUEUE_KIND])
+{
+	char found[KS_QUEUE_KIND] = "";
+	struct queue_ctx ctx = { .ifindex = ifindex, .kind = found };
+	int err = dump_tc(RTM_GETQDISC, ifindex, 0, read_queue, &ctx);
+
+	if (err || !*found)
+		return err;
+	memcpy(kind, found, sizeof(found));
+	return 1;
 }
 
 /* Packets enter chain 0. Other chains are reached only by an action of a filter. */

@@ -361,18 +361,25 @@ __u64 ks_kernel_front_drops(const struct ks_kernel *kernel)
 	return words[0];
 }
 
-__u64 ks_kernel_shortened(const struct ks_kernel *kernel)
+int ks_kernel_shortened(const struct ks_kernel *kernel, struct ks_shortened *shortened)
 {
 	const size_t size = (sizeof(struct ks_scratch) + sizeof(__u64) - 1) / sizeof(__u64) * sizeof(__u64);
 	ks_auto_free char *values = calloc(kernel->cpus, size);
 	__u32 zero = 0;
-	__u64 sum = 0;
+	struct ks_shortened sum = { 0 };
 
-	if (!values || bpf_map_lookup_elem(kernel->maps[KS_MAP_SCRATCH], &zero, values))
-		return 0;
-	for (size_t i = 0; i < kernel->cpus; i++)
-		sum += ((const struct ks_scratch *)(values + i * size))->shortened;
-	return sum;
+	if (!values)
+		return -ENOMEM;
+	if (bpf_map_lookup_elem(kernel->maps[KS_MAP_SCRATCH], &zero, values))
+		return -errno;
+	for (size_t i = 0; i < kernel->cpus; i++) {
+		const struct ks_scratch *scratch = (const struct ks_scratch *)(values + i * size);
+
+		sum.by_ingress += scratch->shortened;
+		sum.by_express += scratch->expressed;
+	}
+	*shortened = sum;
+	return 0;
 }
 
 __u64 ks_kernel_front_drops_at(const struct ks_kernel *kernel, unsigned ifindex)

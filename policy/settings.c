@@ -116,6 +116,7 @@ const struct ks_setting ks_settings[] = {
 	OPTION(KS_OPT_ASYMMETRIC, "asymmetric", 0),
 	OPTION(KS_OPT_SIMULTANEOUS, "simultaneous-open", 0),
 	OPTION(KS_OPT_OTHER_PROTOCOLS, "other-protocols", 0),
+	OPTION(KS_OPT_EXPRESS, "express", 0),
 	{ KS_SETTING_SPAN, "settle", FIELD(settle), .size = sizeof(__u32), .min = KS_SETTLE_MIN_MS,
 	  .max = KS_SETTLE_MAX_MS, .initial = KS_SETTLE_DEFAULT_MS },
 	SCRUB(KS_SCRUB_RANDOM_ID, "scrub-id"),
@@ -137,7 +138,7 @@ const size_t ks_setting_count = KS_ARRAY_SIZE(ks_settings);
 #define X(class, answered, name, seconds) +1
 enum { CLASS_TIMEOUTS = 0 KS_CLASS_TIMEOUT_DEFAULTS(X) };
 #undef X
-_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + CLASS_TIMEOUTS + 16 + 18, "every state has a timeout");
+_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + CLASS_TIMEOUTS + 16 + 19, "every state has a timeout");
 
 const char *ks_setting_keyword(enum ks_setting_kind kind)
 {

@@ -224,7 +224,18 @@ static void print_front_drops(struct ks_scrape *scrape)
 
 static void print_shortened(struct ks_scrape *scrape)
 {
-	ks_metric_count(&scrape->exposition, ks_kernel_shortened(scrape->daemon->kernel), NULL);
+	struct ks_shortened shortened = { 0 };
+
+	ks_kernel_shortened(scrape->daemon->kernel, &shortened);
+	ks_metric_count(&scrape->exposition, shortened.by_ingress, NULL);
+}
+
+static void print_expressed(struct ks_scrape *scrape)
+{
+	struct ks_shortened shortened = { 0 };
+
+	ks_kernel_shortened(scrape->daemon->kernel, &shortened);
+	ks_metric_count(&scrape->exposition, shortened.by_express, NULL);
 }
 
 static void print_interface_front_drops(struct ks_scrape *scrape)
@@ -446,6 +457,7 @@ static const struct ks_metric metrics[] = {
 		print_front_drops),
 	COUNTER("short_way_packets", "Packets of established flows that went past the kernel's forwarding.",
 		print_shortened),
+	COUNTER("express_packets", "Packets of established flows that XDP has sent on.", print_expressed),
 	COUNTER("interface_xdp_dropped_packets", "Packets that XDP has dropped in front of an interface.",
 		print_interface_front_drops),
 	COUNTER("answers_withheld", "Rejected packets that got no answer, because others had enough.", print_withheld),

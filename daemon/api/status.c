@@ -32,20 +32,23 @@ static json_t *interface_json(const struct ks_daemon *daemon, const struct ks_gu
 
 	if (has_programs)
 		ks_kernel_hook_state(daemon->kernel, guarded->ifindex, &hooks);
-	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s*, s:b, s:b, s:b, s:s*, s:b, s:b, s:I, s:s*, s:s*, s:s*}",
-			 "name", ks_name_text(guarded->name, name), "ifindex", (int)guarded->ifindex, "kind",
-			 guarded->kind, "zone", ks_policy_zone_name(daemon->policy, guarded->guard.zone), "role",
-			 ks_role_name(guarded->role), "carrier", carrier ? ks_name_text(carrier, above) : NULL, "up",
-			 guarded->up, "ingress", hooks.present[0], "egress", hooks.present[1], "hooks",
-			 !has_programs ? NULL
-			 : hooks.tcx   ? "tcx"
-				       : "clsact",
-			 "first", has_programs && hooks.first[0] && hooks.first[1], "xdp",
-			 has_programs && ks_kernel_has_front(daemon->kernel, guarded->ifindex), "xdp_drops",
-			 (json_int_t)ks_kernel_front_drops_at(daemon->kernel, guarded->ifindex), "xdp_missing",
-			 guarded->front > KS_FRONT_ON ? ks_front_why(guarded->front) : NULL, "long_way",
-			 has_programs ? ks_short_way_obstacle(&daemon->interfaces, guarded) : NULL, "error",
-			 guarded->error ? strerror(-guarded->error) : NULL);
+	return json_pack(
+		"{s:s, s:i, s:s, s:s, s:s, s:s*, s:b, s:b, s:b, s:s*, s:b, s:b, s:I, s:s*, s:s*, s:s*, s:s*, s:s*}",
+		"name", ks_name_text(guarded->name, name), "ifindex", (int)guarded->ifindex, "kind", guarded->kind,
+		"zone", ks_policy_zone_name(daemon->policy, guarded->guard.zone), "role", ks_role_name(guarded->role),
+		"carrier", carrier ? ks_name_text(carrier, above) : NULL, "up", guarded->up, "ingress",
+		hooks.present[0], "egress", hooks.present[1], "hooks",
+		!has_programs ? NULL
+		: hooks.tcx   ? "tcx"
+			      : "clsact",
+		"first", has_programs && hooks.first[0] && hooks.first[1], "xdp",
+		has_programs && ks_kernel_has_front(daemon->kernel, guarded->ifindex), "xdp_drops",
+		(json_int_t)ks_kernel_front_drops_at(daemon->kernel, guarded->ifindex), "xdp_missing",
+		guarded->front > KS_FRONT_ON ? ks_front_why(guarded->front) : NULL, "long_way",
+		has_programs ? ks_short_way_obstacle(&daemon->interfaces, guarded) : NULL, "no_express_from",
+		ks_express_why(guarded->express[KS_EXPRESS_FROM]), "no_express_to",
+		ks_express_why(guarded->express[KS_EXPRESS_TO]), "error",
+		guarded->error ? strerror(-guarded->error) : NULL);
 }
 
 static json_t *interfaces_json(const struct ks_daemon *daemon)
@@ -138,10 +141,21 @@ static json_t *short_way_json(const struct ks_daemon *daemon)
 {
 	static const char *const modes[] = { "off", "auto", "on" };
 	const struct ks_short_way *way = &daemon->interfaces.short_way;
+	struct ks_shortened shortened = { 0 };
 
+	ks_kernel_shortened(daemon->kernel, &shortened);
 	return json_pack("{s:s, s:b, s:s*, s:I}", "mode", modes[way->mode % KS_SHORT_MODES], "taken", way->is_taken,
-			 "why", *way->why ? way->why : NULL, "packets",
-			 (json_int_t)ks_kernel_shortened(daemon->kernel));
+			 "why", *way->why ? way->why : NULL, "packets", (json_int_t)shortened.by_ingress);
+}
+
+/* "wanted" by the policy; taken where the short way is, between interfaces that have no reason against it. */
+static json_t *express_json(const struct ks_daemon *daemon)
+{
+	struct ks_shortened shortened = { 0 };
+
+	ks_kernel_shortened(daemon->kernel, &shortened);
+	return json_pack("{s:b, s:I}", "wanted", daemon->interfaces.express, "packets",
+			 (json_int_t)shortened.by_express);
 }
 
 /* The warnings, first that another policy is in force than the one that was named. */
@@ -165,7 +179,7 @@ enum MHD_Result ks_api_status(struct ks_request *request)
 	return ks_api_answer(
 		request, MHD_HTTP_OK,
 		json_pack("{s:s, s:i, s:s, s:o, s:o, s:o*, s:I, s:I, s:I, s:I, s:i, s:i, s:b, s:i, s:i, s:o, s:o, "
-			  "s:o, s:b, s:o, s:o*, s:o*, s:o, s:o, s:o, s:o, s:i, s:I, s:I, s:I, s:o, s:o*}",
+			  "s:o, s:b, s:o, s:o*, s:o*, s:o, s:o, s:o, s:o, s:i, s:I, s:I, s:I, s:o, s:o, s:o*}",
 			  "version", KS_VERSION, "pid", (int)getpid(), "instance", daemon->instance.name, "policy",
 			  ks_json_text(daemon->policy_path), "policy_in_force", ks_json_text(ks_stand_in_name(daemon)),
 			  "policy_refused", ks_json_text(daemon->stand_in.instead_of), "since",
@@ -183,7 +197,7 @@ enum MHD_Result ks_api_status(struct ks_request *request)
 				       ks_kernel_events_lost(daemon->kernel, KS_LOST_FLOWS)),
 			  "answers_withheld", (json_int_t)ks_kernel_answers_withheld(daemon->kernel), "xdp_drops",
 			  (json_int_t)ks_kernel_front_drops(daemon->kernel), "short_way", short_way_json(daemon),
-			  "schedules", ks_schedules_json(daemon)));
+			  "express", express_json(daemon), "schedules", ks_schedules_json(daemon)));
 }
 
 static json_t *reason_counters_json(const struct ks_kernel *kernel)

@@ -223,8 +223,10 @@ void ks_interfaces_end_news(struct ks_interfaces *interfaces)
 	for (size_t i = 0; i < interfaces->count; i++) {
 		struct ks_guarded *guarded = &interfaces->list[i];
 
-		if (guarded->filters_changed)
+		if (guarded->filters_changed) {
 			ks_programs_check(interfaces, guarded);
+			ks_express_watch(interfaces, guarded);
+		}
 		guarded->filters_changed = false;
 	}
 }
@@ -266,6 +268,7 @@ void ks_interfaces_watch(struct ks_interfaces *interfaces)
 			continue;
 		ks_programs_watch(interfaces, guarded);
 		ks_front_watch(interfaces, guarded);
+		ks_express_watch(interfaces, guarded);
 	}
 	ks_stacked_note(interfaces);
 	ks_routing_follow(interfaces, false);

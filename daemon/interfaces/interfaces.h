@@ -28,13 +28,14 @@
  *   addresses.c    the addresses to masquerade with     routing.c    what the programs must know of them
  *   stacked.c      macvlan and the like                 zone_facts.c facts about all zones
  *   own_addresses.c  the sets `address of ZONE`           front.c      XDP before the hooks
- *   short_way.c    past the kernel's forwarding
+ *   short_way.c    past the kernel's forwarding          express.c    past all of the kernel but the drivers
  */
 #ifndef KS_DAEMON_INTERFACES_H
 #define KS_DAEMON_INTERFACES_H
 
 #include <stddef.h>
 
+#include "daemon/interfaces/express.h"
 #include "daemon/interfaces/front.h"
 #include "daemon/interfaces/links.h"
 #include "daemon/interfaces/roles.h"
@@ -64,6 +65,7 @@ struct ks_guarded {
 	bool overtaken; /* somebody else's program sees packets before ours */
 	bool filters_changed; /* since ks_interfaces_end_news() looked */
 	enum ks_front_state front;
+	enum ks_express_state express[KS_EXPRESS_DIRECTIONS];
 	struct ks_told told_lost, told_overtaken;
 	int error; /* 0, or why it has no programs: tried again every second */
 	int store_error; /* 0, or why the map does not have `guard`: the same */
@@ -81,6 +83,7 @@ struct ks_interfaces {
 	void (*ready)(void *arg); /* called once, with complete maps, before the first programs are attached */
 	void *ready_arg;
 	enum ks_xdp_mode xdp; /* of the policy */
+	bool express; /* the policy wants it */
 	struct ks_short_way short_way;
 	bool incomplete; /* something failed for want of memory: ks_interfaces_apply() is to be called again */
 };

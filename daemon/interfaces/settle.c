@@ -199,6 +199,7 @@ int ks_interfaces_settle(struct ks_interfaces *interfaces, const struct ks_polic
 	struct settle_links_ctx ctx = { .interfaces = interfaces, .policy = policy, .is_first = is_first };
 
 	interfaces->xdp = policy->config.xdp;
+	interfaces->express = policy->config.options & KS_OPT_EXPRESS;
 	interfaces->short_way.mode = policy->config.short_way;
 	ks_interfaces_decide(interfaces, policy);
 	for (size_t i = 0; i < interfaces->links.count; i++) {
@@ -218,5 +219,6 @@ int ks_interfaces_settle(struct ks_interfaces *interfaces, const struct ks_polic
 	ks_short_way_mark(interfaces);
 	ks_routing_store(interfaces);
 	ks_front_settle(interfaces);
+	ks_express_settle(interfaces);
 	return ctx.err ?: first_error(interfaces);
 }

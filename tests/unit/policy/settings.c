@@ -140,6 +140,11 @@ static void test_scrub(void **state)
 	assert_printed(policy, "option xdp always\n");
 	ks_policy_destroy(policy);
 
+	policy = load_good("option express on\n");
+	assert_true(policy->config.options & KS_OPT_EXPRESS);
+	assert_printed(policy, "option express on\n");
+	ks_policy_destroy(policy);
+
 	policy = load_good("option scrub-ttl off, mss off, scrub-df on, asymmetric on\n");
 	assert_int_equal(policy->config.scrub, KS_SCRUB_NO_DF);
 	assert_printed(policy, "option asymmetric on, scrub-df on\n");
