@@ -278,6 +278,14 @@ void env_facts(struct ks_env *env, __u32 asks, struct ks_facts *facts)
 	facts->known |= KS_CONDITIONS_HOME;
 }
 
+void env_mark(struct ks_env *env, const struct ks_inspection *insp)
+{
+	struct __sk_buff *skb = env->ctx;
+
+	if (!ks_test_mode && env->hook == HOOK_TC)
+		skb->mark = (skb->mark & ~insp->mark_mask) | (insp->mark & insp->mark_mask);
+}
+
 const struct ks_table_shape *env_table_shape(struct ks_env *env)
 {
 	return first_of(&ks_shape);

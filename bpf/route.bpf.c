@@ -235,6 +235,43 @@ __u32 env_zone_to(struct ks_env *env, const struct ks_tuple *tuple, __u32 hint)
 	return zone;
 }
 
+/* The MTU of an interface; 0: it is not known. */
+static ks_inline __u32 mtu_of(struct ks_env *env, __u32 ifindex)
+{
+	__u32 mtu = 0;
+
+	return ifindex && bpf_check_mtu(env->ctx, ifindex, &mtu, 0, 0) >= 0 ? mtu : 0;
+}
+
+/* The MTU of the way to where the packet goes or, `back`, came from: that of its route, or of the interface if the lookup does not tell. */
+static __attribute__((noinline)) __u32 mtu_of_way(struct ks_env *env, const struct ks_inspection *insp, bool back)
+{
+	struct bpf_fib_lookup fib = { .tot_len = 1 }; /* anything that fits: then the MTU is told */
+	const struct ks_addr *src = &insp->pkt.tuple.src;
+	const struct ks_addr *dst = insp->translate & KS_TRANSLATE_DST ? &insp->sent.dst : &insp->pkt.tuple.dst;
+	const struct ks_relay *relay = &env->scratch->relay;
+
+	route_addresses(&fib, insp->pkt.tuple.family, back ? dst : src, back ? src : dst);
+	if (!fib_has_way(route_ask(env, &fib, fib_flags(control_get()))))
+		return mtu_of(env, back ? relay->ifindex : relay->is_egress ? relay->out_ifindex : 0);
+	return fib.mtu_result >= KS_MTU_MIN ? fib.mtu_result : mtu_of(env, fib.ifindex);
+}
+
+__u32 env_mtu(struct ks_env *env, const struct ks_inspection *insp)
+{
+	const __u8 *zone = insp->flow.after.zone;
+	const struct ks_config *config;
+	__u32 in, out;
+
+	if (ks_test_mode) {
+		config = env_config(env);
+		return config ? ks_config_mtu(config, zone[KS_ORIGINAL], zone[KS_REPLY]) : 0;
+	}
+	in = mtu_of_way(env, insp, true);
+	out = mtu_of_way(env, insp, false);
+	return in && out ? KS_MIN(in, out) : in | out;
+}
+
 __u64 env_other_zones(struct ks_env *env, const struct ks_tuple *tuple, __u32 to)
 {
 	const struct ks_control *control = control_get();

@@ -10,6 +10,8 @@
  */
 #include "bpf/short.bpf.h"
 
+#include "core/alter.h"
+
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 
@@ -34,6 +36,15 @@ static ks_inline bool fits_mtu(const struct __sk_buff *skb, const struct ks_pack
 	return pkt->l3_len <= mtu;
 }
 
+/* Puts a mark on the packet before its way is looked up, which may depend on it. */
+static ks_inline void mark_early(struct ks_env *env, struct ks_inspection *insp)
+{
+	const struct ks_config *config = env_config(env);
+
+	if (config && ks_is_altered(insp, config))
+		ks_alter_mark(env, insp);
+}
+
 bool short_find(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_env *env, const struct ks_control *control)
 {
 	struct ks_inspection *insp = &scratch->insp;
@@ -41,6 +52,8 @@ bool short_find(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_env
 
 	if (!way_is_safe(control, insp->home.now) || !passes_by_flow(insp) || !way_is_plain(insp) || skb->vlan_present)
 		return false;
+	if (insp->stage == KS_STAGE_WRITE)
+		mark_early(env, insp);
 	way = way_find(env, control, skb->mark);
 	if (!way || !fits_mtu(skb, &insp->pkt, way->mtu))
 		return false;

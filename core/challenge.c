@@ -6,6 +6,7 @@
 #include "core/inspection.h"
 #include "core/rate.h"
 #include "core/table/hash.h"
+#include "core/table/ruled.h"
 #include "core/table/share.h"
 #include "core/table/table.h"
 
@@ -382,19 +383,19 @@ bool ks_challenge_hears(struct ks_env *env, const struct ks_config *config, stru
 }
 
 /*
- * The state moves only if the responder's own number is acknowledged. With `option asymmetric` it may be anything, because
+ * The state moves only if the responder's own number is acknowledged. Where it is asymmetric it may be anything, because
  * the responder's packets are not seen.
  */
-static bool completes_handshake(const struct ks_config *config, const struct ks_inspection *insp)
+static bool completes_handshake(struct ks_env *env, const struct ks_config *config, const struct ks_inspection *insp)
 {
 	return insp->pkt.tuple.proto == KS_PROTO_TCP && insp->dir == KS_ORIGINAL &&
 	       insp->flow.before.state == KS_STATE_TCP_SYN_RECV && insp->flow.after.state == KS_STATE_TCP_ESTABLISHED &&
-	       !(config->options & KS_OPT_ASYMMETRIC);
+	       !ks_flow_is_asymmetric(env, config, &insp->flow.before);
 }
 
 void ks_challenge_confirm(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	if (insp->home.dry || !completes_handshake(config, insp) || !zone_is_challenged(config, insp->home.from))
+	if (insp->home.dry || !completes_handshake(env, config, insp) || !zone_is_challenged(config, insp->home.from))
 		return;
 	case_make(insp, false);
 	ks_challenge_confirm_isolated(env_isolated(env), &insp->challenge);

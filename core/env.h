@@ -195,6 +195,12 @@ bool env_port_is_used(struct ks_env *env, const struct ks_tuple *tuple);
  */
 void env_facts(struct ks_env *env, __u32 asks, struct ks_facts *facts);
 
+/* The smaller MTU of the ways to both ends of the packet in hand, as far as the home knows; 0: it does not. */
+__u32 env_mtu(struct ks_env *env, const struct ks_inspection *insp);
+
+/* Puts insp->mark on the packet in hand. A home without marks leaves that to who reads the inspection. */
+void env_mark(struct ks_env *env, const struct ks_inspection *insp);
+
 /* 32 random bits that nobody outside can guess. */
 __u32 env_random(struct ks_env *env);
 

@@ -5,8 +5,10 @@
 #include "core/judge.h"
 
 /* Returns true if others than its state machine ask for the packets of the flow, or it must be brought in line first. */
-static inline bool is_for_others(const struct ks_inspection *insp)
+static inline bool is_for_others(const struct ks_config *config, const struct ks_inspection *insp)
 {
+	if (config->alters & KS_ALTER_RULES && insp->flow.before.limits & KS_FLOW_RULED)
+		return true; /* a home that sends at once may have no place for a mark */
 	return ks_is_lost(insp) || ks_comes_from_elsewhere(insp) || ks_leaves_elsewhere(insp) ||
 	       ks_flow_is_aside(&insp->flow.before);
 }
@@ -21,7 +23,7 @@ bool ks_express_judge(struct ks_env *env, struct ks_inspection *insp)
 	if (!insp->flow.found)
 		return false;
 	insp->dir = insp->from_high != ks_flow_orig_side(&insp->flow.before);
-	if (is_for_others(insp) || !ks_reason_is_pass(ks_judge_copy(env, config, insp)) || ks_moves_flow(insp))
+	if (is_for_others(config, insp) || !ks_reason_is_pass(ks_judge_copy(env, config, insp)) || ks_moves_flow(insp))
 		return false;
 	return !ks_is_unanswered(insp) || !(config->options & KS_OPT_PROTECT);
 }

@@ -86,6 +86,7 @@ struct ks_insp_opening {
 	__u8 limited; /* 1: limits count it at once, or its packet */
 	__u8 flooded; /* 1: a SYN beyond the threshold of its destination: it is challenged (flood.h) */
 	__u8 ruled; /* 1: its rule has effects on its flows (effect.h) */
+	__u8 asymmetric; /* 1: that is among them */
 };
 
 /* A search for a source port: written by nat/port.c, `fixed` and `only` by who asks it. */
@@ -267,6 +268,8 @@ struct ks_inspection {
 	__be16 inner_port; /* with KS_TRANSLATE_PORT: the originator's port between the two halves, as in the flow's key */
 	__s32 grown; /* bytes by which a helper has made the packet longer */
 	struct ks_tuple sent; /* where it is translated; of an ICMP error, without ports */
+	__u32 mark,
+		mark_mask; /* bits of the mark that it gets, of those in the mask (alter.c); mask 0: it has no new one */
 
 	struct ks_insp_opening opening;
 	struct ks_facts facts; /* of the packet, for the rules; where the policy asks for them (match.c) */

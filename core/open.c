@@ -31,6 +31,7 @@
 #include "core/table/flow_event.h"
 #include "core/table/table.h"
 #include "core/table/tally.h"
+#include "core/track/tcp.h"
 #include "core/track/track.h"
 
 /* The rule that decides about the packet is this one, unless another is found. */
@@ -42,6 +43,7 @@ static inline void decision_note(struct ks_inspection *insp, const struct ks_dec
 	ks_staged_forget(insp);
 	insp->opening.limited = !!(decision->flags & KS_RULE_LIMITED);
 	insp->opening.ruled = !!(decision->effects & KS_EFFECTS_OF_FLOWS);
+	insp->opening.asymmetric = !!(decision->effects & KS_EFFECT_ASYMMETRIC);
 }
 
 __u32 ks_open_ask(struct ks_env *env, struct ks_inspection *insp, struct ks_decision *decision)
@@ -295,6 +297,13 @@ static inline void destination_note(struct ks_inspection *insp)
 		insp->translate |= KS_TRANSLATE_DST;
 }
 
+/* Returns true if a rule that allows it lets it open a flow in the middle of its connection. */
+static inline bool opens_asymmetric(const struct ks_inspection *insp, __u32 action)
+{
+	return action == KS_ALLOW && insp->opening.asymmetric && insp->pkt.tuple.proto == KS_PROTO_TCP &&
+	       ks_tcp_may_begin_late(&insp->pkt);
+}
+
 /*
  * Asks the policy about a packet that no flow knows. *reason is at first why it cannot open one, or 0. Returns true if a flow
  * is to be opened; else *reason becomes that of the verdict.
@@ -306,7 +315,7 @@ static ks_inline bool is_admitted(struct ks_env *env, const struct ks_config *co
 	__u32 action, cannot_open = *reason;
 
 	insp->verdict.class = KS_CLASS_INVALID;
-	if (cannot_open && !(config->options & KS_OPT_BYPASS_RULES))
+	if (cannot_open && !(config->options & (KS_OPT_BYPASS_RULES | KS_OPT_ASYMMETRIC_RULES)))
 		return false;
 	action = ks_open_ask(env, insp, &decision);
 	if (action == KS_BYPASS) {
@@ -315,7 +324,7 @@ static ks_inline bool is_admitted(struct ks_env *env, const struct ks_config *co
 		*reason = KS_REASON_OK_BYPASS;
 		return false;
 	}
-	if (cannot_open) {
+	if (cannot_open && !opens_asymmetric(insp, action)) {
 		ks_open_forget(insp);
 		return false;
 	}
@@ -343,6 +352,7 @@ static ks_inline bool is_expected(struct ks_env *env, const struct ks_config *co
 	insp->opening.limited = 0;
 	insp->opening.limits = 0;
 	insp->opening.ruled = 0;
+	insp->opening.asymmetric = 0;
 	if (cannot_open)
 		return false;
 	if (!insp->opening.settled && ks_expect_find(env, insp))

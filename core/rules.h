@@ -241,7 +241,13 @@ struct ks_rule_list {
 #define KS_OPT_STATE_CHECKSUM 0x800 /* verify that of whatever opens a flow or moves one (core/checksum.h) */
 #define KS_OPT_PROTECT 0x1000 /* a zone is protected (core/protect.h) */
 #define KS_OPT_EXPRESS 0x2000 /* the daemon lets XDP send on packets of known flows, where it may (core/express.h) */
+#define KS_OPT_ASYMMETRIC_RULES \
+	0x4000 /* so are rules: ask the policy also for packets from the middle of a connection */
 #define KS_OPT_LOG_DROPS 0x08 /* emit an event for every drop, not only for logged rules */
+
+/* ks_config.alters: what else is changed in passing packets of flows (core/alter.h) */
+#define KS_ALTER_ZONES 0x01 /* a zone has an MSS */
+#define KS_ALTER_RULES 0x02 /* a rule has effects that change packets */
 
 /* A network that the policy says a zone has, for homes without routes; see network.h. */
 struct ks_network {
@@ -320,6 +326,10 @@ struct ks_config {
 	__u32 schedules; /* entries of each half below; how often they were told is their half in use */
 	__u64 schedule_turn;
 	struct ks_schedule schedule[KS_SCHEDULE_HALVES][KS_SCHEDULES_MAX];
+	__u32 alters; /* KS_ALTER_* */
+	__u32 pad4;
+	__u16 mss[KS_ZONE_MAX]; /* by zone id: at most, of packets from and to it; KS_MSS_OF_MTU; 0: any */
+	__u16 mtu[KS_ZONE_MAX]; /* of a zone's interfaces where no kernel can tell, 0: KS_MTU_DEFAULT */
 	struct ks_protection protection[KS_ZONE_MAX]; /* by zone id */
 };
 
@@ -375,10 +385,23 @@ static inline bool ks_config_has_address(const struct ks_config *config, const s
 #define KS_JOURNAL_AGE_DEFAULT 2592000U
 #define KS_MSS_MIN 536U /* RFC 9293 3.7.1 */
 #define KS_MSS_MAX 65495U
+#define KS_MTU_DEFAULT 1500U
+#define KS_MTU_MIN 576U
+#define KS_MTU_MAX 65535U
 #define KS_TIMEOUT_MIN_MS 1000U
 #define KS_TRANSLATED_UDP_MS 120000U /* the least for translated flows, see core/track/track.c */
 #define KS_TRANSLATED_ICMP_MS 60000U
 #define KS_TIMEOUT_MAX_MS (20U * 24 * 3600 * 1000) /* times are kept modulo 2^32 ms: see ks_flow_is_expired() */
+
+/* The smaller MTU of two zones, as the policy has them: for homes without interfaces. */
+static inline __u32 ks_config_mtu(const struct ks_config *config, __u32 a, __u32 b)
+{
+	__u32 one = config->mtu[a & (KS_ZONE_MAX - 1)], other = config->mtu[b & (KS_ZONE_MAX - 1)];
+
+	one = one ? one : KS_MTU_DEFAULT;
+	other = other ? other : KS_MTU_DEFAULT;
+	return KS_MIN(one, other);
+}
 
 /* X(state, seconds): the defaults. TCP's from RFC 5382 and RFC 9293, UDP's from RFC 4787, ICMP's from RFC 5508. */
 #define KS_TIMEOUT_DEFAULTS(X)        \

@@ -5,7 +5,7 @@
 #include "core/env.h"
 #include "core/header/checksum.h"
 #include "core/header/wire.h"
-#include "core/inspection.h"
+#include "core/stage.h"
 
 static bool scrub_ipv4(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp, __u32 ip)
 {
@@ -78,9 +78,9 @@ static long mss_option_step(__u32 n, void *arg)
 	return 1;
 }
 
-static bool scrub_mss(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp, const __u8 *head)
+bool ks_mss_lower(struct ks_env *env, struct ks_inspection *insp, const __u8 *head, __u32 max_mss)
 {
-	struct mss_ctx ctx = { .env = env, .insp = insp, .head = head, .max_mss = config->max_mss };
+	struct mss_ctx ctx = { .env = env, .insp = insp, .head = head, .max_mss = max_mss };
 
 	insp->pkt.cursor = insp->pkt.l4_off + TCP_HEADER_LEN;
 	ks_loop(TCP_OPTIONS_MAX, mss_option_step, &ctx);
@@ -95,7 +95,7 @@ __u32 ks_scrub(struct ks_env *env, const struct ks_config *config, struct ks_ins
 		ok = scrub_ipv4(env, config, insp, insp->pkt.l3_off);
 	else
 		ok = scrub_ipv6(env, config, insp, insp->pkt.l3_off);
-	if (ok && config->scrub & KS_SCRUB_MSS && insp->pkt.tcp_flags & KS_TCP_SYN)
-		ok = scrub_mss(env, config, insp, head);
+	if (ok && config->scrub & KS_SCRUB_MSS && insp->pkt.tcp_flags & KS_TCP_SYN && !ks_is_altered(insp, config))
+		ok = ks_mss_lower(env, insp, head, config->max_mss);
 	return ok ? 0 : KS_REASON_TRANSLATE;
 }

@@ -38,6 +38,7 @@ static inline void ks_outcome_init(struct ks_inspection *insp)
 	insp->opening.limits = 0;
 	insp->opening.limited = 0;
 	insp->grown = 0;
+	insp->mark_mask = 0;
 	insp->opening.source_rule = KS_RULE_DEFAULT;
 	insp->to = insp->home.to;
 }
@@ -71,10 +72,24 @@ static inline __u32 ks_pass(struct ks_inspection *insp, __u32 class, __u32 reaso
 	return reason;
 }
 
+/* Returns true if a zone or a rule changes the packet of a flow (alter.h). Where it was routed in between it is only once. */
+static inline bool ks_is_altered(const struct ks_inspection *insp, const struct ks_config *config)
+{
+	if (ks_likely(!config->alters))
+		return false;
+	if (insp->second_half || insp->verdict.state == KS_STATE_NONE || insp->pkt.frag_off ||
+	    insp->pkt.flags & KS_PKT_ICMP_ERROR)
+		return false;
+	if (config->alters & KS_ALTER_ZONES && insp->pkt.tuple.proto == KS_PROTO_TCP &&
+	    insp->pkt.tcp_flags & KS_TCP_SYN)
+		return true;
+	return config->alters & KS_ALTER_RULES && insp->flow.after.limits & KS_FLOW_RULED;
+}
+
 /* Returns true if bytes of a passed packet are to be changed. */
 static inline bool ks_is_changed(const struct ks_inspection *insp, const struct ks_config *config)
 {
-	return insp->translate & insp->home.halves || config->scrub;
+	return insp->translate & insp->home.halves || config->scrub || ks_is_altered(insp, config);
 }
 
 /* Returns true if the packet asks a group and members may answer: UDP, or an ICMP request. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The stage that changes a packet's bytes: its translation (nat/rewrite.c), and what the policy's options change (scrub.c). */
+/* The stage that changes a packet's bytes: its translation (nat/rewrite.c), and what options, zones and rules change (scrub.c, alter.c). */
+#include "core/alter.h"
 #include "core/env.h"
 #include "core/nat/mapping.h"
 #include "core/nat/rewrite.h"
@@ -16,6 +17,8 @@ void ks_stage_write(struct ks_env *env, struct ks_inspection *insp, const __u8 *
 		reason = ks_rewrite(env, insp, head);
 		if (!reason && config->scrub)
 			reason = ks_scrub(env, config, insp, head);
+		if (!reason && ks_is_altered(insp, config))
+			reason = ks_alter(env, config, insp, head);
 		if (!reason && insp->flow.before.flags & KS_FLOW_MAPPED && insp->dir == KS_ORIGINAL)
 			ks_mapping_refresh(env, config, insp);
 	}

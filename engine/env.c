@@ -84,6 +84,19 @@ void env_facts(struct ks_env *env, __u32 asks, struct ks_facts *facts)
 	facts->known |= KS_CONDITIONS_HOME;
 }
 
+__u32 env_mtu(struct ks_env *env, const struct ks_inspection *insp)
+{
+	const __u8 *zone = insp->flow.after.zone;
+
+	return ks_config_mtu(ks_engine_of(env)->tables.config, zone[KS_ORIGINAL], zone[KS_REPLY]);
+}
+
+void env_mark(struct ks_env *env, const struct ks_inspection *insp)
+{
+	(void)env;
+	(void)insp;
+}
+
 const struct ks_table_shape *env_table_shape(struct ks_env *env)
 {
 	return &ks_engine_of(env)->shape;

@@ -337,6 +337,7 @@ static void explain_path(struct ks_explain *explain)
 	ks_explain_staged(explain);
 	ks_explain_limits(explain);
 	ks_explain_translation(explain);
+	ks_explain_alter(explain);
 }
 
 /* The flow before and after the packet; null without one. */

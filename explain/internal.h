@@ -43,6 +43,7 @@ void ks_explain_protocol(struct ks_explain *explain);
 /* The rules that were asked, and why each does not match. */
 void ks_explain_rules(struct ks_explain *explain);
 void ks_explain_staged(struct ks_explain *explain);
+void ks_explain_alter(struct ks_explain *explain);
 
 /* Writes the condition that failed, enum ks_miss, in words, with the packet's own value. */
 #define KS_MISS_TEXT 128

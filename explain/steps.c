@@ -73,7 +73,7 @@ static void explain_tcp_pass(struct ks_explain *explain)
 		ks_explain_step(explain, "protocol", "ok",
 				"its windows and acknowledgements are not checked: the connection was taken up in its "
 				"middle ('option settle', 'option pickup'), or only one direction of it may be seen "
-				"('option asymmetric')");
+				"('option asymmetric', or its rule is asymmetric)");
 		return;
 	}
 	if (!c->have && !c->lo && !c->hi) {

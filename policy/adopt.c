@@ -316,6 +316,7 @@ static void renumber_zones(struct ks_policy *policy, const __u8 map[KS_ZONE_MAX]
 	struct ks_config *config = &policy->config;
 	struct ks_protection protection[KS_ZONE_MAX];
 	struct ks_addr address[KS_ZONE_MAX][2];
+	__u16 mss[KS_ZONE_MAX], mtu[KS_ZONE_MAX];
 
 	for (size_t i = 0; i < policy->zone_count; i++)
 		policy->zones[i].id = map[policy->zones[i].id];
@@ -331,9 +332,13 @@ static void renumber_zones(struct ks_policy *policy, const __u8 map[KS_ZONE_MAX]
 		policy->address_sets[i].zone = map[policy->address_sets[i].zone];
 	memcpy(address, config->address, sizeof(address));
 	memcpy(protection, config->protection, sizeof(protection));
+	memcpy(mss, config->mss, sizeof(mss));
+	memcpy(mtu, config->mtu, sizeof(mtu));
 	for (unsigned id = 0; id < KS_ZONE_MAX; id++) {
 		memcpy(config->address[map[id]], address[id], sizeof(address[id]));
 		config->protection[map[id]] = protection[id];
+		config->mss[map[id]] = mss[id];
+		config->mtu[map[id]] = mtu[id];
 	}
 	config->addressed = map_mask(config->addressed, map);
 	config->antispoof = map_mask(config->antispoof, map);

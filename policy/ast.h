@@ -151,6 +151,7 @@ struct ks_ast_zone {
 	bool antispoof_off;
 	struct ks_place challenge; /* the same for `challenge` */
 	__u8 challenge_mode; /* enum ks_challenge_mode */
+	__u16 mss, mtu; /* as in struct ks_config, 0: not given */
 };
 
 /* Ranges sorted and disjoint: count4 of IPv4 or plain numbers, then count6 of IPv6. From malloc(). */

@@ -143,6 +143,8 @@ static int copy_zone(struct ks_parser *p, const struct ks_ast_zone *from, struct
 		.address = { from->address[0], from->address[1] },
 		.antispoof = !from->antispoof_off,
 		.challenge = from->challenge_mode,
+		.mss = from->mss,
+		.mtu = from->mtu,
 	};
 	if (!to->interfaces || !to->networks || !to->macs)
 		return ks_parser_no_memory(p);
@@ -194,6 +196,9 @@ static void fill_config(struct ks_config *config, const struct ks_zone *zone)
 		config->challenge_always |= 1ULL << zone->id;
 	if (zone->challenge == KS_CHALLENGE_NEVER)
 		config->challenge_never |= 1ULL << zone->id;
+	config->mss[zone->id] = zone->mss;
+	config->mtu[zone->id] = zone->mtu;
+	config->alters |= zone->mss ? KS_ALTER_ZONES : 0;
 }
 
 /* Adds the networks of a zone; complains when there are too many. */

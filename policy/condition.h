@@ -42,6 +42,9 @@ void ks_print_dscp(__u64 dscp, FILE *out);
 /* The code point of a name such as "ef", or of a number; -1 if it is none. */
 int ks_dscp_from_text(const char *text);
 
+/* Complains about a word that is none. Returns -EINVAL. */
+int ks_dscp_unknown(struct ks_parser *p, const struct ks_token *token);
+
 /* The name of a code point, or its number. Returns buf or a constant. */
 #define KS_DSCP_TEXT 12
 const char *ks_dscp_text(unsigned dscp, char buf[KS_DSCP_TEXT]);

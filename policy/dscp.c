@@ -39,7 +39,7 @@ const char *ks_dscp_text(unsigned dscp, char buf[KS_DSCP_TEXT])
 	return buf;
 }
 
-static int bad_dscp(struct ks_parser *p, const struct ks_token *token)
+int ks_dscp_unknown(struct ks_parser *p, const struct ks_token *token)
 {
 	const char *names[KS_ARRAY_SIZE(code_points)];
 
@@ -58,7 +58,7 @@ static int one_dscp(struct ks_parser *p, void *arg)
 	__u64 *dscp = arg;
 
 	if (value < 0)
-		return bad_dscp(p, &token);
+		return ks_dscp_unknown(p, &token);
 	*dscp |= 1ULL << value;
 	return 0;
 }

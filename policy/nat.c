@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "policy/ast.h"
+#include "policy/effect.h"
 #include "policy/list.h"
 #include "policy/nat.h"
 #include "policy/rule.h"
@@ -157,8 +158,7 @@ static bool target_ends(struct ks_parser *p)
 
 	return token->kind == KS_TOKEN_NEWLINE || token->kind == KS_TOKEN_END || token->kind == KS_TOKEN_RBRACE ||
 	       (token->kind == KS_TOKEN_WORD && (strcmp(token->text, "port") == 0 || strcmp(token->text, "log") == 0 ||
-						 strcmp(token->text, "limit") == 0 || strcmp(token->text, "add") == 0 ||
-						 strcmp(token->text, "timeout") == 0));
+						 strcmp(token->text, "limit") == 0 || ks_is_effect(token->text)));
 }
 
 /* Goes on behind `to ZONE`: with an address the zone is the target's, alone it is a condition. */
@@ -302,8 +302,7 @@ static int parse_option(struct ks_parser *p, struct ks_ast_rule *rule, const str
 		return parse_filtering(p, translation);
 	if (nat && strcmp(word->text, "random-port") == 0)
 		return parse_flag(p, translation, KS_TARGET_RANDOM);
-	if (!nat &&
-	    (strcmp(word->text, "log") == 0 || strcmp(word->text, "add") == 0 || strcmp(word->text, "timeout") == 0))
+	if (!nat && (strcmp(word->text, "log") == 0 || ks_is_effect(word->text)))
 		return 1; /* of every rule that allows */
 	return ks_parser_error(p, word, 0,
 			       "'%.60s' cannot stand behind the translation%s: expected %s, and every condition of the "

@@ -69,6 +69,7 @@ struct ks_zone {
 	struct ks_place protect; /* where `protect` of it stands, line 0 without; config.protection has what it says */
 	const char *scan_into, *scan_except; /* the sets of its `port scan`, NULL without */
 	__u8 challenge; /* enum ks_challenge_mode. Also in config.challenge_always and challenge_never */
+	__u16 mss, mtu; /* 0 without. Also in config.mss and config.mtu */
 };
 
 /* A named set, and its index in the tables. */

@@ -419,6 +419,14 @@ static void print_zone_statement(const struct ks_zone *zone, FILE *out)
 		snprintf(buf, sizeof(buf), "challenge %s", ks_challenge_mode_name(zone->challenge));
 		write_entry(&w, buf);
 	}
+	if (zone->mss) {
+		snprintf(buf, sizeof(buf), "mss %s", ks_mss_text(zone->mss, text));
+		write_entry(&w, buf);
+	}
+	if (zone->mtu) {
+		snprintf(buf, sizeof(buf), "mtu %u", zone->mtu);
+		write_entry(&w, buf);
+	}
 	fputs(" }\n", out);
 }
 

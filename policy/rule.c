@@ -42,11 +42,16 @@ static const char *const clauses[] = {
 #undef X
 		"add",
 	"timeout",
+	"mss",
+	"set",
+	"asymmetric",
 };
 
-#define CLAUSES_TEXT                                                                                             \
-	"from, to, a protocol (tcp, udp, icmp, icmpv6, proto N), port, source port, source, destination, type, " \
-	"family, flags, fragment, ip-option, ttl, length, dscp, mark, mac, during, limit, add, timeout or log"
+#define CLAUSES_TEXT                                                                                                \
+	"from, to, a protocol (tcp, udp, icmp, icmpv6, proto N), port, source port, source, destination, type, "    \
+	"family, flags, fragment, ip-option, ttl, length, dscp, mark, mac, during, limit, add, timeout, mss, set, " \
+	"asymmetric "                                                                                               \
+	"or log"
 
 static const char *const statements[] = {
 	[KS_STATEMENT_RULE] = "rule",	  [KS_STATEMENT_FORWARD] = "forward", [KS_STATEMENT_REDIRECT] = "redirect",

@@ -5,6 +5,7 @@
 
 #include "policy/ast.h"
 #include "policy/dynamic.h"
+#include "policy/effect.h"
 #include "policy/list.h"
 #include "policy/sets.h"
 #include "policy/statement.h"
@@ -46,7 +47,8 @@ static int add_interface(struct ks_parser *p, struct ks_names *interfaces, const
 }
 
 /*
- * --- zone NAME { interface, network PREFIX, address ADDRESS, mac MAC, antispoof on|off, challenge auto|always|never } ---
+ * --- zone NAME { interface, network PREFIX, address ADDRESS, mac MAC, antispoof on|off, challenge auto|always|never,
+ * mss NUMBER|mtu, mtu NUMBER } ---
  */
 
 static int add_network(struct ks_parser *p, struct ks_ast_zone *zone)
@@ -159,6 +161,34 @@ static int set_challenge(struct ks_parser *p, struct ks_ast_zone *zone, const st
 	return 0;
 }
 
+/* Complains about an entry that the zone has already. */
+static int entry_twice(struct ks_parser *p, const struct ks_token *word)
+{
+	return ks_parser_error(p, word, 0, "this zone has an %s already: expected one", word->text);
+}
+
+static int set_mss(struct ks_parser *p, struct ks_ast_zone *zone, const struct ks_token *word)
+{
+	return zone->mss ? entry_twice(p, word) : ks_parse_mss(p, &zone->mss);
+}
+
+/* Reads the MTU that the interfaces of the zone have, for homes without interfaces. */
+static int set_mtu(struct ks_parser *p, struct ks_ast_zone *zone, const struct ks_token *word)
+{
+	struct ks_token token;
+	__u64 number;
+
+	if (zone->mtu)
+		return entry_twice(p, word);
+	if (ks_parser_expect(p, KS_TOKEN_WORD, "an MTU such as 1492", &token))
+		return -EINVAL;
+	if (ks_value_number(token.text, KS_MTU_MIN, KS_MTU_MAX, &number))
+		return ks_parser_error(p, &token, 0, "'%.60s' is no MTU: expected a number %u to %u", token.text,
+				       KS_MTU_MIN, KS_MTU_MAX);
+	zone->mtu = (__u16)number;
+	return 0;
+}
+
 static int one_zone_entry(struct ks_parser *p, void *arg)
 {
 	struct ks_ast_zone *zone = arg;
@@ -174,6 +204,10 @@ static int one_zone_entry(struct ks_parser *p, void *arg)
 		return set_antispoof(p, zone, &token);
 	if (strcmp(token.text, "challenge") == 0)
 		return set_challenge(p, zone, &token);
+	if (strcmp(token.text, "mss") == 0)
+		return set_mss(p, zone, &token);
+	if (strcmp(token.text, "mtu") == 0)
+		return set_mtu(p, zone, &token);
 	return add_interface(p, &zone->interfaces, &token);
 }
 
@@ -188,8 +222,8 @@ int ks_parse_zone(struct ks_parser *p)
 	if (err)
 		return err;
 	zone.name = (struct ks_name){ .text = name.text, .place = name.place };
-	err = ks_parse_list(p, "an interface, 'network', 'address', 'mac', 'antispoof' or 'challenge'", one_zone_entry,
-			    &zone);
+	err = ks_parse_list(p, "an interface, 'network', 'address', 'mac', 'antispoof', 'challenge', 'mss' or 'mtu'",
+			    one_zone_entry, &zone);
 	zone.broken = err != 0;
 	list = ks_arena_grow(p->scratch, p->ast->zones, p->ast->zone_count, sizeof(*list));
 	if (!list)

@@ -118,7 +118,7 @@ static unsigned outcomes_differ(const struct diff *diff, const struct ks_inspect
 	     strcmp(label_of(diff->policies[KS_DIFF_BEFORE], a), label_of(diff->policies[KS_DIFF_AFTER], b)) != 0))
 		differs |= KS_DIFFERS_LOG;
 	if (passes(a->verdict.action) && passes(b->verdict.action))
-		differs |= ks_deeds_differ(&rules[0], &rules[1]) & KS_DIFFERS_LIMITS;
+		differs |= ks_deeds_differ(&rules[0], &rules[1]) & (KS_DIFFERS_LIMITS | KS_DIFFERS_EFFECTS);
 	if (a->opening.helper != b->opening.helper)
 		differs |= KS_DIFFERS_HELPER;
 	return differs;

@@ -40,12 +40,13 @@ static const struct ks_limit *limits_of(const struct ks_deed *deed, __u32 *count
 	return first;
 }
 
-static const char *overload_name(const struct ks_deed *deed, const struct ks_limit *limit)
+/* The name of a run-time set by its number and 1; "" for 0. */
+static const char *set_name(const struct ks_deed *deed, __u8 set)
 {
-	for (size_t i = 0; limit->overload && i < deed->policy->set_info_count; i++) {
+	for (size_t i = 0; set && i < deed->policy->set_info_count; i++) {
 		const struct ks_set_info *info = &deed->policy->set_infos[i];
 
-		if (info->dynamic && info->number + 1 == limit->overload)
+		if (info->dynamic && info->number + 1 == set)
 			return info->name;
 	}
 	return "";
@@ -62,13 +63,37 @@ static bool same_limits(const struct ks_deed *a, const struct ks_deed *b)
 		struct ks_limit one = x[i], other = y[i];
 
 		one.rule = other.rule = 0;
-		if (strcmp(overload_name(a, &one), overload_name(b, &other)) != 0)
+		if (strcmp(set_name(a, one.overload), set_name(b, other.overload)) != 0)
 			return false;
 		one.overload = other.overload = 0;
 		if (memcmp(&one, &other, sizeof(one)))
 			return false;
 	}
 	return true;
+}
+
+/* Fills in the effects of an entry's rule, all zeros without any. Sets are numbers of its policy. */
+static void effects_get(const struct ks_deed *deed, struct ks_effects *effects)
+{
+	const struct ks_rule *rule = ks_deed_rule(deed);
+
+	*effects = (struct ks_effects){ 0 };
+	if (rule && rule->effects && rule->id < deed->policy->config.effects)
+		*effects = deed->policy->effects[rule->id];
+}
+
+static bool same_effects(const struct ks_deed *a, const struct ks_deed *b)
+{
+	struct ks_effects x, y;
+
+	effects_get(a, &x);
+	effects_get(b, &y);
+	for (int end = 0; end < KS_EFFECT_ENDS; end++) {
+		if (strcmp(set_name(a, x.add[end].set), set_name(b, y.add[end].set)) != 0)
+			return false;
+		x.add[end].set = y.add[end].set = 0;
+	}
+	return !memcmp(&x, &y, sizeof(x));
 }
 
 static bool logs(const struct ks_deed *deed)
@@ -106,12 +131,14 @@ unsigned ks_deeds_differ(const struct ks_deed *a, const struct ks_deed *b)
 		differs |= KS_DIFFERS_LIMITS;
 	if (helper_of(a) != helper_of(b))
 		differs |= KS_DIFFERS_HELPER;
+	if (!same_effects(a, b))
+		differs |= KS_DIFFERS_EFFECTS;
 	return differs;
 }
 
 const char *ks_differs_text(unsigned differs, char buf[KS_DIFFERS_TEXT])
 {
-	static const char *const words[] = { "verdict", "translation", "log", "limits", "helper" };
+	static const char *const words[] = { "verdict", "translation", "log", "limits", "helper", "effects" };
 	const char *comma = "";
 
 	buf[0] = '\0';

@@ -28,6 +28,7 @@ static inline const struct ks_rule_info *ks_deed_info(const struct ks_deed *deed
 #define KS_DIFFERS_LOG 0x04U
 #define KS_DIFFERS_LIMITS 0x08U
 #define KS_DIFFERS_HELPER 0x10U
+#define KS_DIFFERS_EFFECTS 0x20U /* timeouts, sets that are filled, what is changed in packets */
 
 /* Returns KS_DIFFERS_* of two entries of lists of one kind, perhaps of two policies; 0 if they do the same. */
 unsigned ks_deeds_differ(const struct ks_deed *a, const struct ks_deed *b);

@@ -70,6 +70,8 @@ static const char *header_fault(const struct ks_expect *expect, const __u8 *data
 
 	if (!number_fits(expect->ttl, v4 ? ip[8] : ip[7]))
 		return "it leaves with another time to live";
+	if (!number_fits(expect->dscp, (ks_get16(ip) >> (v4 ? 0 : 4) & 0xff) >> 2))
+		return "it leaves with another code point";
 	if (!number_fits(expect->df, v4 ? ip[6] >> 6 & 1 : -1))
 		return "it leaves with another \"don't fragment\"";
 	if (!number_fits(expect->ip_id, v4 ? ks_get16(ip + 4) : -1))
@@ -126,7 +128,8 @@ static const char *translation_fault(const struct ks_runner *runner, const struc
 	const struct ks_inspection *insp = &passage->insp;
 	const struct ks_bytes_view was = { frame->data, frame->captured };
 	const struct ks_bytes_view is = { passage->output, passage->output_len };
-	unsigned may = runner->policy->config.scrub ? KS_VERIFY_SCRUBBED : 0;
+	const struct ks_config *config = &runner->policy->config;
+	unsigned may = config->scrub || config->alters ? KS_VERIFY_SCRUBBED : 0;
 
 	if (!is_changed(frame, passage))
 		return NULL;
@@ -135,6 +138,14 @@ static const char *translation_fault(const struct ks_runner *runner, const struc
 	if (insp->verdict.state != KS_STATE_NONE && insp->flow.after.helper)
 		may |= KS_VERIFY_REWRITTEN;
 	return ks_translation_fault(&was, &is, frame->link, may);
+}
+
+/* The mark of the packet as it leaves: what it came with, and what the inspection has put on it. */
+static bool mark_fits(const struct ks_frame *frame, const struct ks_expect *expect, const struct ks_inspection *insp)
+{
+	__u32 mark = (frame->mark & ~insp->mark_mask) | (insp->mark & insp->mark_mask);
+
+	return expect->mark < 0 || (__u32)expect->mark == mark;
 }
 
 const char *ks_leaving_fault(const struct ks_runner *runner, const struct ks_frame *frame, const struct ks_step *step,
@@ -148,6 +159,8 @@ const char *ks_leaving_fault(const struct ks_runner *runner, const struct ks_fra
 		return passage->resumed_fault;
 	if (!number_fits(step->expect.resumes, (int)passage->resumed))
 		return "other fragments than expected go on behind it";
+	if (!mark_fits(frame, &step->expect, &passage->insp))
+		return "it leaves with another mark";
 	fault = translation_fault(runner, frame, passage);
 	return fault ? fault : expectation_fault(frame, &step->expect, passage);
 }
@@ -236,6 +249,8 @@ void ks_leaving_expected(const struct ks_expect *expect, char *text, size_t size
 		at += payload_put(expect->payload, expect->payload_length, text + at, size - at);
 	at += number_expected(" ttl ", expect->ttl, text + at, size - at);
 	at += number_expected(" mss ", expect->mss, text + at, size - at);
+	at += number_expected(" dscp ", expect->dscp, text + at, size - at);
+	at += number_expected(" mark ", expect->mark < 0 ? -1 : (int)expect->mark, text + at, size - at);
 	at += number_expected(" ip-id ", expect->ip_id, text + at, size - at);
 	if (expect->df >= 0)
 		at += text_put(text + at, size - at, expect->df ? " df" : " no-df", "");

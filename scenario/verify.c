@@ -166,9 +166,12 @@ static void header_mask(__u8 *data, const struct ks_layout *layout, unsigned may
 		memset(ip + 8, 0, 32);
 	if (may & KS_VERIFY_SCRUBBED && layout->family == KS_IPV4) {
 		memset(ip + 4, 0, 2);
+		ip[1] &= 3;
 		ip[6] &= (__u8)~0x40;
 		ip[8] = 0;
 	} else if (may & KS_VERIFY_SCRUBBED) {
+		ip[0] &= 0xf0;
+		ip[1] &= 0x3f;
 		ip[7] = 0;
 	}
 	if (layout->fragment)

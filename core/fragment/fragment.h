@@ -47,6 +47,7 @@
 
 #include "core/inspection.h"
 #include "core/rules.h"
+#include "core/stage.h"
 #include "core/table/record.h"
 #include "core/types.h"
 
@@ -74,8 +75,8 @@ void ks_fragment_egress(struct ks_env *env, struct ks_inspection *insp);
 /* The verdict stands; if the fragment passes, its bytes may have to be changed. */
 static inline void ks_fragment_conclude(struct ks_inspection *insp, const struct ks_config *config)
 {
-	bool changes =
-		insp->verdict.action == KS_ALLOW && (insp->translate & insp->home.halves || (config && config->scrub));
+	bool changes = insp->verdict.action == KS_ALLOW &&
+		       (insp->translate & insp->home.halves || (config && ks_is_changed(insp, config)));
 
 	insp->stage = changes && !insp->home.dry ? KS_STAGE_WRITE : KS_STAGE_DONE;
 }

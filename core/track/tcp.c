@@ -47,10 +47,17 @@ __u32 ks_tcp_may_open(const struct ks_config *config, const struct ks_packet *pk
 		return 0;
 	if (kind == KS_TCP_ACK && config->options & (KS_OPT_PICKUP | KS_OPT_ASYMMETRIC))
 		return 0;
-	/* A SYN+ACK that is the first segment seen, because the SYN went another way. */
-	if (kind == (KS_TCP_SYN | KS_TCP_ACK) && config->options & KS_OPT_ASYMMETRIC)
+	if (config->options & KS_OPT_ASYMMETRIC && ks_tcp_may_begin_late(pkt))
 		return 0;
 	return KS_REASON_NO_STATE;
+}
+
+bool ks_tcp_may_begin_late(const struct ks_packet *pkt)
+{
+	__u32 kind = pkt->tcp_flags & SYN_EVENTS;
+
+	/* A SYN+ACK is the first segment seen if the SYN went another way. */
+	return kind == KS_TCP_ACK || kind == (KS_TCP_SYN | KS_TCP_ACK);
 }
 
 bool ks_tcp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow)

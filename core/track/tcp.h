@@ -23,6 +23,9 @@ static inline __u32 ks_tcp_max_win(const struct ks_flow *flow, __u32 dir)
 /* Returns 0 if the segment may open a flow, else a reason. */
 __u32 ks_tcp_may_open(const struct ks_config *config, const struct ks_packet *pkt);
 
+/* Returns true if an asymmetric connection may begin with the segment, which is no SYN: an answer to one, or from its middle. */
+bool ks_tcp_may_begin_late(const struct ks_packet *pkt);
+
 /* Returns true if the segment starts the connection again after this one is over. */
 bool ks_tcp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow);
 

@@ -5,6 +5,7 @@
  */
 #include "core/track/track.h"
 
+#include "core/table/ruled.h"
 #include "core/table/timeout.h"
 #include "core/track/dccp.h"
 #include "core/env.h"
@@ -183,7 +184,8 @@ void ks_track_open(struct ks_env *env, const struct ks_config *config, struct ks
 	switch (insp->pkt.tuple.proto) {
 	case KS_PROTO_TCP:
 		ks_tcp_open(insp);
-		if (flow->state == KS_STATE_TCP_ESTABLISHED && !(config->options & KS_OPT_ASYMMETRIC))
+		if (flow->state == KS_STATE_TCP_ESTABLISHED && !(config->options & KS_OPT_ASYMMETRIC) &&
+		    !insp->opening.asymmetric)
 			flow->state = KS_STATE_TAKEN_UP;
 		break;
 	case KS_PROTO_SCTP:
@@ -261,10 +263,10 @@ static __u32 gre_update(struct ks_inspection *insp)
 }
 
 /* The originator of a connection that was taken up in its middle does not establish it alone. */
-static inline void taken_up_hold(const struct ks_config *config, struct ks_inspection *insp)
+static inline void taken_up_hold(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	if (insp->dir == KS_ORIGINAL && !ks_state_is_closed(insp->flow.after.state) &&
-	    !(config->options & KS_OPT_ASYMMETRIC))
+	    !ks_flow_is_asymmetric(env, config, &insp->flow.before))
 		insp->flow.after.state = KS_STATE_TAKEN_UP;
 }
 
@@ -299,7 +301,7 @@ __u32 ks_track_update(struct ks_env *env, const struct ks_config *config, struct
 	insp->flow.after = insp->flow.before;
 	switch (insp->pkt.tuple.proto) {
 	case KS_PROTO_TCP:
-		if (config->options & KS_OPT_ASYMMETRIC)
+		if (ks_flow_is_asymmetric(env, config, &insp->flow.before))
 			reason = asymmetric_update(env, insp, &moves);
 		else
 			reason = ks_tcp_update(config, insp, &moves);
@@ -329,7 +331,7 @@ __u32 ks_track_update(struct ks_env *env, const struct ks_config *config, struct
 	if (!moves)
 		return reason;
 	if (ks_unlikely(insp->flow.before.state == KS_STATE_TAKEN_UP))
-		taken_up_hold(config, insp);
+		taken_up_hold(env, config, insp);
 	if (insp->dir == KS_REPLY)
 		insp->flow.after.flags |= KS_FLOW_REPLIED;
 	if (is_established(insp->flow.after.state))

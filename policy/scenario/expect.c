@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "text/names.h"
+#include "policy/condition.h"
 #include "policy/value.h"
 #include "policy/scenario/expect.h"
 #include "policy/scenario/reader.h"
@@ -26,6 +27,8 @@ void ks_expect_init(struct ks_expect *expect)
 		.mss = -1,
 		.df = -1,
 		.ip_id = -1,
+		.dscp = -1,
+		.mark = -1,
 		.resumes = -1,
 	};
 }
@@ -199,6 +202,27 @@ static int small_parse(struct ks_reader *reader, __u64 hi, int *number)
 	return 0;
 }
 
+static int mark_parse(struct ks_reader *reader, struct ks_expect *expect)
+{
+	__u64 mark;
+
+	if (ks_reader_number(reader, 0, UINT32_MAX, "a mark", &mark))
+		return -EINVAL;
+	expect->mark = (__s64)mark;
+	return 0;
+}
+
+static int dscp_parse(struct ks_reader *reader, struct ks_expect *expect)
+{
+	const struct ks_token *token = ks_reader_peek(reader);
+
+	expect->dscp = token->kind == KS_TOKEN_WORD ? ks_dscp_from_text(token->text) : -1;
+	if (expect->dscp < 0)
+		return ks_reader_expected(reader, "a code point such as ef, or a number, 0 to 63");
+	ks_reader_next(reader);
+	return 0;
+}
+
 /* Reads how the packet must leave. Returns 1 if the next word is about something else. */
 static int leaving_parse(struct ks_reader *reader, struct ks_expect *expect)
 {
@@ -214,6 +238,10 @@ static int leaving_parse(struct ks_reader *reader, struct ks_expect *expect)
 		return small_parse(reader, UINT16_MAX, &expect->mss);
 	if (ks_reader_accept_word(reader, "resumes"))
 		return small_parse(reader, UINT16_MAX, &expect->resumes);
+	if (ks_reader_accept_word(reader, "mark"))
+		return mark_parse(reader, expect);
+	if (ks_reader_accept_word(reader, "dscp"))
+		return dscp_parse(reader, expect);
 	if (ks_reader_accept_word(reader, "ip-id"))
 		return small_parse(reader, UINT16_MAX, &expect->ip_id);
 	if (ks_reader_is_word(reader, "df") || ks_reader_is_word(reader, "no-df")) {

@@ -236,7 +236,8 @@ struct ks_expect {
 	struct ks_ends_pattern as, quoting;
 	__u8 *payload; /* of the upper protocol; NULL: any */
 	size_t payload_length;
-	int ttl, mss, df, ip_id;
+	int ttl, mss, df, ip_id, dscp;
+	__s64 mark;
 	int resumes; /* how many fragments that were held go on behind it */
 };
 

@@ -58,6 +58,7 @@ static const struct field inspection_fields[] = {
 	FIELD(ks_inspection, pkt.icmp_code),
 	FIELD(ks_inspection, pkt.hop_limit),
 	FIELD(ks_inspection, translate),
+	FIELD(ks_inspection, mark_mask),
 	FIELD(ks_inspection, by_alias),
 	FIELD(ks_inspection, opening.replaces),
 };

@@ -7,8 +7,8 @@ import re
 
 import ebnf
 from ebnf import Token
-from vocabulary import (has_one_mask, is_date, is_days, is_flags, is_hex, is_hours, is_interface, is_ipv4, is_ipv6, is_mark, is_moment, is_suffix, make_any_word,
-                        make_date, make_days, make_flags, make_hex, make_hours, make_interface, make_ipv4, make_ipv6, make_mark, make_moment, make_string, make_suffix)
+from vocabulary import (has_one_mask, is_date, is_days, is_flags, is_hex, is_hours, is_interface, is_ipv4, is_ipv6, is_mark, is_moment, is_new_mark, is_suffix, make_any_word,
+                        make_date, make_days, make_flags, make_hex, make_hours, make_interface, make_ipv4, make_ipv6, make_mark, make_moment, make_new_mark, make_string, make_suffix)
 
 PREAMBLE = """\
 zone lan { eth1, network 10.0.0.0/8, network fd00::/16, address 10.0.0.1, address fd00::1 }
@@ -39,6 +39,7 @@ def descriptions(reasons, timeouts, services):
         "ipv4": ("word", is_ipv4, make_ipv4),
         "ipv6": ("word", is_ipv6, make_ipv6),
         "mark": ("word", is_mark, make_mark),
+        "new-mark": ("word", is_new_mark, make_new_mark),
         "tcp-flags": ("word", is_flags, make_flags),
         "days": ("word", is_days, make_days),
         "hours": ("word", is_hours, make_hours),
@@ -131,7 +132,7 @@ def key_of(name, tokens):
     first, *others = [token.text.lower() for token in tokens]
     if name == "zone-entry":
         family = "address6" if first == "address" and ":" in others[0] else "address4"
-        return {"antispoof": first, "challenge": first, "address": family}.get(first)
+        return {"antispoof": first, "challenge": first, "mss": first, "mtu": first, "address": family}.get(first)
     if name in ("lifetime", "bound", "choice"):
         return first.replace("-", "_")
     if name in ("nat-option", "new-port"):
@@ -146,6 +147,8 @@ def key_of(name, tokens):
         return " ".join([first, *others]).removesuffix(" off")
     if first == "not":
         return others[0]
+    if first == "set" and name == "lasting":
+        return " ".join(["set", *others[:1 + (others[0] == "reply")]])
     if name in ("effect", "lasting"):
         return " ".join([first, *others][:2]) if name == "effect" else first
     return first if first in CLAUSES else "protocol"
@@ -175,7 +178,7 @@ def is_one_of_few(state, name, tokens):
 def is_redirected_last(state, name, tokens):
     texts = [token.text if token.kind == "word" else token.kind for token in tokens] + ["newline"]
     last = max(at for at, text in enumerate(texts) if text == "to" and texts[at - 2] != "add")
-    return not any(texts[at:at + 2] == ["to", "self"] and texts[at + 2] in ("port", "log", "limit", "add", "timeout", "newline")
+    return not any(texts[at:at + 2] == ["to", "self"] and texts[at + 2] in ("port", "log", "limit", "add", "timeout", "mss", "set", "asymmetric", "newline")
                    for at in range(last))
 
 
@@ -256,12 +259,12 @@ CONDITIONS = [
     Condition("A clause, log, an effect and an option of a translation stand once in a rule,",
               "direction clause log effect lasting new-port nat-option", stands_once),
     Condition("A rule has up to seven limits, and one of packets and one of octets for each flow.", "rate", is_one_of_few),
-    Condition("to self is a clause only where something follows it that is none of port, log, limit, add and timeout.", "redirect",
+    Condition("to self is a clause only where something follows it that is none of port, log, limit, add, timeout, mss, set and asymmetric.", "redirect",
               is_redirected_last),
     Condition("Of the two ends of a range or of shares the lower stands first.",
               "ipv4-range ipv6-range port-range ttl-range length-range new-ports shares part", is_ascending),
     Condition("The marks of a list have one mask, and no bits outside of it.", "condition", has_one_mask),
-    Condition("A zone has one address of each family, one antispoof and one challenge,", "zone-entry", stands_once),
+    Condition("A zone has one address of each family, one antispoof, challenge, mss and mtu,", "zone-entry", stands_once),
     Condition("An item of protect stands once in it.", "protection", stands_once),
     Condition("Behind dynamic, timeout, limit and keep stand once.", "set-option", stands_once),
     Condition("A timeout, limit or option is set once in a policy.", "lifetime bound choice", stands_once),
@@ -304,7 +307,7 @@ FACTS = [
      ["ignore { }\n", "allow from { }\n", "zone x { }\n", "allow { }\n", "nat to { }\n"]),
     ("Lists in lists may be 16 deep.", ["allow from " + "{ " * 16 + "any" + " }" * 16 + "\n"],
      ["allow from " + "{ " * 17 + "any" + " }" * 17 + "\n"]),
-    ("and no interfaces that are called network, address, mac, antispoof or challenge.",
+    ("and no interfaces that are called network, address, mac, antispoof, challenge, mss or mtu.",
      ["ignore { network, address, mac, antispoof, challenge }\n"],
      ["zone x { network }\n", "zone x { mac, eth7 }\n"]),
     ("port and destination port are one clause, and so are all ways to name protocols.",

@@ -103,6 +103,14 @@ def make_mark(rand):
     return text + rand.choice(["", "", "/0xff", "/255"]) if rand.random() < 0.9 else "0x100/0xf"
 
 
+def is_new_mark(text):
+    return "-" not in text and is_mark(text) and not split_mark(text)[1] & ~split_mark(text)[2]
+
+
+def make_new_mark(rand):
+    return rand.choice(["0", "16", "0x10", "0x10/0xf0", "7/0xffffffff", "0/1"])
+
+
 def has_one_mask(state, name, tokens):
     """Returns true if the marks, should it be a list of such, share a mask."""
     if tokens[0].text != "mark":

@@ -46,6 +46,15 @@ const struct ks_conditions *env_conditions(struct ks_env *env, __u32 index)
 	return index < env->config.conditions ? &env->conditions[index] : NULL;
 }
 
+__u32 env_mtu(struct ks_env *env, const struct ks_inspection *insp)
+{
+	return KS_MTU_DEFAULT;
+}
+
+void env_mark(struct ks_env *env, const struct ks_inspection *insp)
+{
+}
+
 const struct ks_effects *env_effects(struct ks_env *env, __u32 rule)
 {
 	return rule < env->config.effects ? &env->effects[rule] : NULL;

@@ -27,6 +27,13 @@ static int setup_staged(void **state)
 			    "allow from lan to wan\nstaged reject from lan udp\n");
 }
 
+static int setup_alter(void **state)
+{
+	return setup_policy(state, "zone lan { eth1 }\nzone wan { eth0, mss mtu }\n"
+				   "allow from lan to wan tcp set dscp af41 set reply mark 0x10/0xff mss 1300\n"
+				   "allow from lan to wan\n");
+}
+
 static int setup_nat(void **state)
 {
 	return setup_policy(state, "zone lan { eth1, address 10.0.0.1, network 10.0.0.0/24 }\n"
@@ -456,6 +463,21 @@ static bool explains(struct fixture *f, const char *words, const char *what)
 	return says;
 }
 
+static void test_alter(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_true(explains(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp syn", "its rule gives it code point af41"));
+	assert_true(explains(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp syn",
+			     "its rule lowers its MSS to 1300, if it is larger"));
+	assert_true(explains(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp syn",
+			     "zone wan lowers its MSS to what the MTU of its links allows"));
+	pass(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp syn");
+	assert_true(explains(f, "wan 192.0.2.1:80 > lan 10.0.0.5:40000 tcp syn ack",
+			     "its rule gives it mark 0x10, of the bits 0xff"));
+	assert_false(explains(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:80 udp", "its rule gives it"));
+}
+
 /* Ports, keys, tags and types where a protocol has them, and what would open a flow of it. */
 static void test_protocols(void **state)
 {
@@ -484,6 +506,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_rules),
 		cmocka_unit_test_setup_teardown(test_staged, setup_staged, teardown),
+		cmocka_unit_test_setup_teardown(test_alter, setup_alter, teardown),
 		TEST(test_default_deny),
 		TEST(test_reject),
 		TEST(test_headers),
