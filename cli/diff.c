@@ -184,8 +184,9 @@ static int live_diff(const char *path, const struct ks_diff_wish *wish)
 
 static const char help[] =
 	"Compares two policies: the packets that they treat differently, in classes, by verdict,\n"
-	"translation, log, limits and helper. Each class has a packet that the inspector has judged by both, the\n"
-	"two lines that decide, and a test for the second policy that fails with the first.\n"
+	"translation, log, limits, helper, timeout and sets. Each class has a packet that the inspector has\n"
+	"judged by both, the two lines that decide, and a test for the second policy that fails with the\n"
+	"first.\n"
 	"Settings that differ are listed behind them.\n"
 	"\n"
 	"With --on the frames and connections of captures that differ are listed instead. With --live\n"

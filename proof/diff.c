@@ -105,7 +105,7 @@ static unsigned outcomes_differ(const struct diff *diff, const struct ks_inspect
 		{ diff->policies[KS_DIFF_BEFORE], KS_LIST_FILTER, a->verdict.rule_index },
 		{ diff->policies[KS_DIFF_AFTER], KS_LIST_FILTER, b->verdict.rule_index },
 	};
-	unsigned differs = 0;
+	unsigned differs = ks_deeds_differ(&rules[0], &rules[1]) & KS_DIFFERS_SETS;
 
 	if (a->verdict.action != b->verdict.action)
 		differs |= KS_DIFFERS_VERDICT;
@@ -118,7 +118,8 @@ static unsigned outcomes_differ(const struct diff *diff, const struct ks_inspect
 	     strcmp(label_of(diff->policies[KS_DIFF_BEFORE], a), label_of(diff->policies[KS_DIFF_AFTER], b)) != 0))
 		differs |= KS_DIFFERS_LOG;
 	if (passes(a->verdict.action) && passes(b->verdict.action))
-		differs |= ks_deeds_differ(&rules[0], &rules[1]) & (KS_DIFFERS_LIMITS | KS_DIFFERS_EFFECTS);
+		differs |= ks_deeds_differ(&rules[0], &rules[1]) &
+			   (KS_DIFFERS_LIMITS | KS_DIFFERS_TIMEOUT | KS_DIFFERS_PACKETS);
 	if (a->opening.helper != b->opening.helper)
 		differs |= KS_DIFFERS_HELPER;
 	return differs;

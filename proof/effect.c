@@ -40,13 +40,13 @@ static const struct ks_limit *limits_of(const struct ks_deed *deed, __u32 *count
 	return first;
 }
 
-/* The name of a run-time set by its number and 1; "" for 0. */
-static const char *set_name(const struct ks_deed *deed, __u8 set)
+/* The name of a run-time set by its number and 1, "" for none. */
+static const char *set_name(const struct ks_deed *deed, __u32 number)
 {
-	for (size_t i = 0; set && i < deed->policy->set_info_count; i++) {
+	for (size_t i = 0; number && i < deed->policy->set_info_count; i++) {
 		const struct ks_set_info *info = &deed->policy->set_infos[i];
 
-		if (info->dynamic && info->number + 1 == set)
+		if (info->dynamic && info->number + 1 == number)
 			return info->name;
 	}
 	return "";
@@ -72,27 +72,49 @@ static bool same_limits(const struct ks_deed *a, const struct ks_deed *b)
 	return true;
 }
 
-/* Fills in the effects of an entry's rule, all zeros without any. Sets are numbers of its policy. */
-static void effects_get(const struct ks_deed *deed, struct ks_effects *effects)
+/* The effects of an entry's rule, NULL if it has none. */
+static const struct ks_effects *effects_of(const struct ks_deed *deed)
 {
 	const struct ks_rule *rule = ks_deed_rule(deed);
 
-	*effects = (struct ks_effects){ 0 };
-	if (rule && rule->effects && rule->id < deed->policy->config.effects)
-		*effects = deed->policy->effects[rule->id];
+	return rule && rule->effects ? &deed->policy->effects[rule->id] : NULL;
 }
 
-static bool same_effects(const struct ks_deed *a, const struct ks_deed *b)
+static bool same_timeout(const struct ks_deed *a, const struct ks_deed *b)
 {
-	struct ks_effects x, y;
+	const struct ks_effects *x = effects_of(a), *y = effects_of(b);
 
-	effects_get(a, &x);
-	effects_get(b, &y);
+	return (x ? x->timeout : 0) == (y ? y->timeout : 0);
+}
+
+/* Returns true if both add the same addresses to sets of the same names, for as long. */
+static bool same_sets(const struct ks_deed *a, const struct ks_deed *b)
+{
+	static const struct ks_effects none;
+	const struct ks_effects *x = effects_of(a), *y = effects_of(b);
+
+	x = x ? x : &none;
+	y = y ? y : &none;
 	for (int end = 0; end < KS_EFFECT_ENDS; end++) {
-		if (strcmp(set_name(a, x.add[end].set), set_name(b, y.add[end].set)) != 0)
+		if (x->add[end].hold != y->add[end].hold ||
+		    strcmp(set_name(a, x->add[end].set), set_name(b, y->add[end].set)) != 0)
 			return false;
-		x.add[end].set = y.add[end].set = 0;
 	}
+	return true;
+}
+
+/* Returns true if both change the same in passing packets. */
+static bool same_changes(const struct ks_deed *a, const struct ks_deed *b)
+{
+	static const struct ks_effects none;
+	const struct ks_effects *of_a = effects_of(a), *of_b = effects_of(b);
+	struct ks_effects x = of_a ? *of_a : none, y = of_b ? *of_b : none;
+
+	x.timeout = y.timeout = 0;
+	x.flags &= ~(__u32)KS_EFFECT_TIMEOUT;
+	y.flags &= ~(__u32)KS_EFFECT_TIMEOUT;
+	memset(x.add, 0, sizeof(x.add));
+	memset(y.add, 0, sizeof(y.add));
 	return !memcmp(&x, &y, sizeof(x));
 }
 
@@ -131,14 +153,19 @@ unsigned ks_deeds_differ(const struct ks_deed *a, const struct ks_deed *b)
 		differs |= KS_DIFFERS_LIMITS;
 	if (helper_of(a) != helper_of(b))
 		differs |= KS_DIFFERS_HELPER;
-	if (!same_effects(a, b))
-		differs |= KS_DIFFERS_EFFECTS;
+	if (!same_timeout(a, b))
+		differs |= KS_DIFFERS_TIMEOUT;
+	if (!same_sets(a, b))
+		differs |= KS_DIFFERS_SETS;
+	if (!same_changes(a, b))
+		differs |= KS_DIFFERS_PACKETS;
 	return differs;
 }
 
 const char *ks_differs_text(unsigned differs, char buf[KS_DIFFERS_TEXT])
 {
-	static const char *const words[] = { "verdict", "translation", "log", "limits", "helper", "effects" };
+	static const char *const words[] = { "verdict", "translation", "log",  "limits",
+					     "helper",	"timeout",     "sets", "packets" };
 	const char *comma = "";
 
 	buf[0] = '\0';

@@ -28,13 +28,15 @@ static inline const struct ks_rule_info *ks_deed_info(const struct ks_deed *deed
 #define KS_DIFFERS_LOG 0x04U
 #define KS_DIFFERS_LIMITS 0x08U
 #define KS_DIFFERS_HELPER 0x10U
-#define KS_DIFFERS_EFFECTS 0x20U /* timeouts, sets that are filled, what is changed in packets */
+#define KS_DIFFERS_TIMEOUT 0x20U
+#define KS_DIFFERS_SETS 0x40U /* what is added to them */
+#define KS_DIFFERS_PACKETS 0x80U /* what is changed in them, and if their numbers are checked (asymmetric) */
 
 /* Returns KS_DIFFERS_* of two entries of lists of one kind, perhaps of two policies; 0 if they do the same. */
 unsigned ks_deeds_differ(const struct ks_deed *a, const struct ks_deed *b);
 
 /* "verdict, log": the bits in words; returns buf. */
-#define KS_DIFFERS_TEXT 64
+#define KS_DIFFERS_TEXT 80
 const char *ks_differs_text(unsigned differs, char buf[KS_DIFFERS_TEXT]);
 
 /* "allow": what the entry would do, and "allows": what it does. "give a helper to" of a helper rule. */

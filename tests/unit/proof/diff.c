@@ -180,6 +180,7 @@ static int one_check(const struct ks_diff_class *class, void *arg)
 	return 0;
 }
 
+#define PLAIN "zone lan { eth1 }\nzone wan { eth0 }\n"
 #define ZONES "zone lan { eth1 }\nzone wan { eth0, address 203.0.113.1 }\nset d { } dynamic\nallow source @d to self\n"
 
 static void test_classes(void **state)
@@ -192,6 +193,16 @@ static void test_classes(void **state)
 		{ ZONES "allow from lan to wan tcp port 22 limit 5/second\n",
 		  ZONES "allow from lan to wan tcp port 22 limit 6/second\n", KS_DIFFERS_LIMITS,
 		  "from lan to wan tcp port 22" },
+		{ ZONES "allow from lan to wan udp timeout 1h\n", ZONES "allow from lan to wan udp timeout 2h\n",
+		  KS_DIFFERS_TIMEOUT, "from lan to wan udp" },
+		{ ZONES "deny from wan to lan tcp\n", ZONES "deny from wan to lan tcp add source to @d for 1h\n",
+		  KS_DIFFERS_SETS, "from wan to lan tcp" },
+		{ "set d { } dynamic\nset e { } dynamic\n" PLAIN "allow from lan to wan udp add source to @d\n",
+		  "set e { } dynamic\nset d { } dynamic\n" PLAIN "allow from lan to wan udp add source to @e\n",
+		  KS_DIFFERS_SETS, "from lan to wan udp" },
+		{ "set d { } dynamic\nset e { } dynamic\n" PLAIN "allow from lan to wan udp add source to @d\n",
+		  "set e { } dynamic\nset d { } dynamic\n" PLAIN "allow from lan to wan udp add source to @d\n", 0,
+		  "" },
 		{ ZONES "allow from lan to wan\nhelper ftp from lan to wan\n",
 		  ZONES "allow from lan to wan\nhelper ftp from lan to wan tcp port 2121\n"
 			"helper ftp from lan to wan\n",
