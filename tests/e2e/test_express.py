@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import pytest
-from lab import SERVER4, SERVER6, WAN4, Firewall, masquerade, wait_for
+from lab import SERVER4, SERVER6, WAN4, WAN6, Firewall, masquerade, wait_for
 from test_short_way import Pinging, url
 
 POLICY = """\
@@ -182,7 +182,8 @@ def test_neighbour_change(lab, express):
     with Pinging(lab.client, SERVER4) as pinging:
         time.sleep(0.5)
         lab.server.ip("link", "set", "eth0", "address", "02:00:00:00:77:01")
-        lab.server.run("ping", "-c", 1, "-W", 1, WAN4)  # it says so
+        for address in (WAN4, WAN6):
+            lab.server.run("ping", "-c", 1, "-W", 1, address)  # it says so
         before = taken(express)
         wait_for(lambda: taken(express) > before + 10, 8, "express is taken again")
     assert pinging.lost() < 150
