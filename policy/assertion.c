@@ -43,5 +43,9 @@ int ks_parse_assertion(struct ks_parser *p)
 		err = ks_parse_zones(p, "to", &rule.has_to, &rule.to);
 	if (!err)
 		err = ks_parse_clauses(p, &rule);
+	if (!err && (rule.effects || rule.limit_count || rule.log))
+		err = ks_parser_error_at(p, &rule.place,
+					 "an assertion says which packets it is about: expected conditions only, and "
+					 "nothing that becomes of packets, such as limit, log, add or timeout");
 	return err ? err : assertion_keep(p, &rule);
 }

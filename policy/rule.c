@@ -305,21 +305,11 @@ static int unknown_clause(struct ks_parser *p, const struct ks_token *token)
 	return expected ? ks_stray_clause(p, token, expected) : ks_parser_no_memory(p);
 }
 
-/* Returns true for the clauses that say what becomes of packets. */
-static bool is_no_condition(const char *word)
-{
-	return strcmp(word, "limit") == 0 || strcmp(word, "log") == 0 || strcmp(word, "add") == 0 ||
-	       strcmp(word, "timeout") == 0;
-}
-
 static int parse_clause(struct ks_parser *p, struct ks_ast_rule *rule)
 {
 	struct ks_token token = *ks_parser_next(p);
 	int proto, err;
 
-	if (rule->is_assertion && is_no_condition(token.text))
-		return ks_parser_error(p, &token, 0,
-				       "'%s' is no condition: an assertion says which packets it is about", token.text);
 	if (strcmp(token.text, "limit") == 0)
 		return ks_parse_limit(p, rule);
 	err = parse_own_word(p, rule, &token);

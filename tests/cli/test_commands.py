@@ -419,7 +419,7 @@ def test_assertions(keepstate):
     policies(keepstate, bad=head + 'test "closed" {\n  never wan > lan\n}\n',
              perhaps=head + 'test "open" {\n  always lan > self tcp source @admins\n}\n',
              good=head + 'test "both" {\n  never wan > { lan, self } udp\n  always wan > lan tcp port { ssh }\n}\n',
-             wrong=head + 'test "wrong" {\n  never wan > lna tcp\n  never wan > lan port 22 log\n}\n')
+             wrong=head + 'test "wrong" {\n  never wan > lna tcp\n  never wan > lan tcp port 22 log\n  never lan > wan timeout 1h\n  always lan > wan limit 5/second\n}\n')
     assert '1 passed, 0 failed' in keepstate('test', 'good.conf').stdout
     assert keepstate('test', 'bad.conf', code=1).stdout == (
         f'FAIL  bad.conf:{line - 1}  closed\n      bad.conf:{line}: test "closed": never wan > lan\n        expected none of them\n'
@@ -429,5 +429,6 @@ def test_assertions(keepstate):
     assert 'perhaps allows them: allow from lan to self tcp source @admins flags S/SA' in keepstate('test', 'perhaps.conf', code=1).stdout
     complaints = keepstate('check', 'wrong.conf', code=2).stderr
     assert f"wrong.conf:{line}:15: error: unknown zone 'lna'" in complaints
-    assert f"wrong.conf:{line + 1}:27: error: 'log' is no condition" in complaints
+    for at in (1, 2, 3):
+        assert f'wrong.conf:{line + at}:3: error: an assertion says which packets it is about: expected conditions only' in complaints
     assert 'never wan > { lan, self } udp' in keepstate('show', 'good.conf').stdout
