@@ -166,10 +166,19 @@ static void zone_name_make(const struct ks_import *import, const char *interface
 
 static bool interface_is_sound(const char *name)
 {
+	static const char *const words[] = { "network", "address", "mac", "antispoof", "challenge" };
 	const size_t length = strlen(name);
 
+	for (size_t i = 0; i < KS_ARRAY_SIZE(words); i++) {
+		if (!strcmp(words[i], name)) /* no zone of ours can have it */
+			return false;
+	}
+	for (size_t i = 0; i < length; i++) {
+		if (name[i] <= ' ' || name[i] > '~' || strchr("/:@$',\"\\{}#=<>!()[];", name[i]))
+			return false;
+	}
 	return length && length < sizeof(((struct ks_import_zone *)NULL)->interface) &&
-	       strcspn(name, "/:@$',\"\\{}#= \t") == length && strcspn(name, "*") + 1 >= length && (__u8)name[0] > ' ';
+	       strcspn(name, "*") + 1 >= length;
 }
 
 int ks_import_interface(struct ks_import *import, const char *name, __u64 *zones)
@@ -177,8 +186,8 @@ int ks_import_interface(struct ks_import *import, const char *name, __u64 *zones
 	__u64 fit = 0;
 	bool known = false;
 
-	if (!strcmp(name, LOOPBACK)) {
-		*zones = 0;
+	if (!strcmp(name, LOOPBACK) || !strcmp(name, "*")) {
+		*zones = *name == '*' ? ~(1ULL << KS_ZONE_SELF) : 0;
 		return 0;
 	}
 	if (!interface_is_sound(name))

@@ -194,6 +194,17 @@ static const char *source_trouble(const struct writer *writer, const struct ks_f
 		       : NULL;
 }
 
+/* The lines that the rule comes from. */
+static void origin_write(FILE *out, const struct ks_flat_entry *entry)
+{
+	const unsigned first = entry->translation ? entry->translation->line : 0;
+
+	if (first && first != entry->line)
+		fprintf(out, entry->line ? "  # %u, %u" : "  # %u", first, entry->line);
+	else if (entry->line)
+		fprintf(out, "  # %u", entry->line);
+}
+
 static void rule_end(struct writer *writer, const struct ks_clause_rule *rule, const struct ks_flat_entry *entry)
 {
 	if (rule->translates)
@@ -204,11 +215,7 @@ static void rule_end(struct writer *writer, const struct ks_clause_rule *rule, c
 		limit_write(writer->out, entry->piece.limit[i]);
 	if (entry->piece.logged && !rule->translates)
 		label_write(writer->out, entry->piece.label);
-	fputs(entry->line ? "  # " : "", writer->out);
-	if (entry->translation && entry->translation->line != entry->line)
-		fprintf(writer->out, "%u, ", entry->translation->line);
-	if (entry->line)
-		fprintf(writer->out, "%u", entry->line);
+	origin_write(writer->out, entry);
 	fputc('\n', writer->out);
 }
 
