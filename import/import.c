@@ -10,6 +10,7 @@
 
 #include "import/iptables.h"
 #include "import/nft.h"
+#include "import/pf.h"
 #include "import/uci.h"
 #include "import/ufw.h"
 #include "import/write.h"
@@ -33,6 +34,7 @@ static const struct {
 	[KS_IMPORT_IPTABLES] = { "iptables-save", read_iptables },
 	[KS_IMPORT_IP6TABLES] = { "ip6tables-save", read_ip6tables },
 	[KS_IMPORT_NFT] = { "nft", ks_nft_read },
+	[KS_IMPORT_PF] = { "pf", ks_pf_read },
 	[KS_IMPORT_UCI] = { "uci", ks_uci_read },
 	[KS_IMPORT_UFW] = { "ufw", ks_ufw_read },
 };

@@ -6,7 +6,7 @@ import pytest
 from conftest import ROOT
 
 EXAMPLES = sorted((ROOT / 'tests/cli/import').glob('*.txt'))
-FORMS = {'iptables': 'iptables-save', 'ip6tables': 'ip6tables-save', 'nft': 'nft', 'uci': 'uci', 'ufw': 'ufw'}
+FORMS = {'iptables': 'iptables-save', 'ip6tables': 'ip6tables-save', 'nft': 'nft', 'pf': 'pf', 'uci': 'uci', 'ufw': 'ufw'}
 # Packets that open flows, and the verdict of the original, found by reading it.
 STEPS = {
     'iptables-gateway': """
@@ -95,6 +95,23 @@ STEPS = {
         rest 198.51.100.9:4000 > self 203.0.113.1:443 tcp syn => allow
         self 203.0.113.1:4000 > eth1 192.0.2.6:80 tcp syn => deny
         """,
+    'pf-gateway': """
+        set d_brutes add 192.0.2.66
+        em0 192.0.2.66:4000 > self 203.0.113.1:22 tcp syn => reject
+        em0 192.0.2.9:4000 > self 203.0.113.1:22 tcp syn => allow
+        em0 192.0.2.9:4000 > self 203.0.113.1:8005 tcp syn => allow
+        em0 192.0.2.9:4000 > self 203.0.113.2:22 tcp syn => reject
+        em0 198.51.100.9:4000 > self 203.0.113.1:80 tcp syn => reject
+        em0 198.51.100.9:4000 > self 203.0.113.2:80 tcp syn => reject
+        em0 10.0.0.9:4000 > self 203.0.113.1:22 tcp syn => reject
+        em0 192.0.2.9 > self 203.0.113.1 icmp echo-request => allow
+        em1 192.168.1.9:4000 > em2 192.0.2.9:80 tcp syn => allow
+        em1 192.168.1.9:4000 > em2 192.0.2.9:25 tcp syn => reject
+        em1 192.168.2.9:4000 > em2 192.0.2.9:80 tcp syn => reject
+        em2 192.168.2.9:4000 > self 192.168.2.1:9 udp => allow
+        self 203.0.113.1:4000 > em0 192.0.2.9:53 udp => allow
+        self [2001:db8::1]:4000 > em0 [2001:db8:1::1]:53 udp => reject
+        """,
     'uci-router': """
         eth1 192.0.2.9:4000 > self 203.0.113.1:443 tcp syn => allow as 192.0.2.9:4000 > 192.168.1.10:8443
         eth1 192.0.2.9:4000 > self 203.0.113.1:22 tcp syn => reject
@@ -158,6 +175,10 @@ def test_nft_refused(keepstate, text, message):
     ('ufw', b'hello\n', 'no rules of ufw'),
     ('ufw', b'### tuple ### allow tcp 22\n', 'line 1: a tuple has seven words'),
     ('ufw', b'ufw permit 22\n', "line 1: 'permit' is no action of ufw"),
+    ('pf', b'nat on em0\n', "line 1: statements that begin with 'nat' are not read"),
+    ('pf', b'pass in on $ext\n', "line 1: there is no macro '$ext'"),
+    ('pf', b'pass in from { 10.0.0.1\n', 'a brace is not closed'),
+    ('pf', b'\n', 'there is no rule'),
     ('uci', b'hello\n', "line 1: 'hello' is none of config, option and list"),
     ('uci', b'option a b\n', 'line 1: an option needs a section'),
     ('uci', b'config rule\n', 'there is no zone'),
