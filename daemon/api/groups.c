@@ -56,9 +56,9 @@ void ks_sums_add(struct ks_sums *sums, const struct ks_sums *more)
 }
 
 /* The place of a key in the table: its own, or the free one where it would be. */
-static __u32 *find(const struct ks_groups *groups, const struct ks_group_key *key)
+static __u32 *find(const struct ks_groups *groups, const struct ks_group_key *key, __u32 hashed)
 {
-	__u32 mask = 2 * groups->room - 1, at = hash(key) & mask;
+	__u32 mask = 2 * groups->room - 1, at = hashed & mask;
 
 	while (groups->table[at] && memcmp(&groups->list[groups->table[at] - 1].key, key, sizeof(*key)))
 		at = (at + 1) & mask;
@@ -68,7 +68,7 @@ static __u32 *find(const struct ks_groups *groups, const struct ks_group_key *ke
 static void index_all(struct ks_groups *groups)
 {
 	for (__u32 i = 0; i < groups->count; i++)
-		*find(groups, &groups->list[i].key) = i + 1;
+		*find(groups, &groups->list[i].key, hash(&groups->list[i].key)) = i + 1;
 }
 
 static int resize(struct ks_groups *groups, __u32 room)
@@ -157,18 +157,47 @@ static bool has_room(struct ks_groups *groups)
 	return true;
 }
 
-void ks_groups_add(struct ks_groups *groups, const struct ks_group_key *key, const struct ks_sums *sums)
+static void sum_up(struct ks_groups *groups, const struct ks_group_wait *wait)
 {
-	__u32 *at = find(groups, key);
+	__u32 *at = find(groups, &wait->group.key, wait->hash);
 
 	if (!*at) {
 		if (!has_room(groups)) {
-			groups->others += sums->flows;
+			groups->others += wait->group.sums.flows;
 			return;
 		}
-		at = find(groups, key);
-		groups->list[groups->count++] = (struct ks_group){ .key = *key };
+		at = find(groups, &wait->group.key, wait->hash);
+		groups->list[groups->count++] = (struct ks_group){ .key = wait->group.key };
 		*at = groups->count;
 	}
-	ks_sums_add(&groups->list[*at - 1].sums, sums);
+	ks_sums_add(&groups->list[*at - 1].sums, &wait->group.sums);
+}
+
+static __u32 *place_of(const struct ks_groups *groups, const struct ks_group_wait *wait)
+{
+	return &groups->table[wait->hash & (2 * groups->room - 1)];
+}
+
+/* The first place that a key may have is nearly always its own; a wrong guess costs time only. */
+void ks_groups_settle(struct ks_groups *groups)
+{
+	for (__u32 i = 0; i < groups->waiting; i++) {
+		__u32 index = *place_of(groups, &groups->waits[i]);
+
+		if (index)
+			__builtin_prefetch(&groups->list[index - 1], 1);
+	}
+	for (__u32 i = 0; i < groups->waiting; i++)
+		sum_up(groups, &groups->waits[i]);
+	groups->waiting = 0;
+}
+
+void ks_groups_add(struct ks_groups *groups, const struct ks_group_key *key, const struct ks_sums *sums)
+{
+	struct ks_group_wait *wait = &groups->waits[groups->waiting++];
+
+	*wait = (struct ks_group_wait){ { *key, *sums }, hash(key) };
+	__builtin_prefetch(place_of(groups, wait));
+	if (groups->waiting == KS_GROUPS_TOGETHER)
+		ks_groups_settle(groups);
 }

@@ -254,6 +254,7 @@ void ks_view_add(struct ks_view *view, __u32 id, const struct ks_slot *slot, con
 
 void ks_view_finish(struct ks_view *view)
 {
+	ks_groups_settle(&view->groups);
 	for (__u32 i = 0; i < view->groups.count; i++) {
 		struct ks_rank rank = { .high = ks_sums_size(&view->groups.list[i].sums, view->groups.sort),
 					.id = i + 1 };

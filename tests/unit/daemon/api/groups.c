@@ -35,6 +35,7 @@ static void test_groups_grow(void **state)
 		for (unsigned i = 0; i < 5000; i++)
 			add(&groups, i, i);
 	}
+	ks_groups_settle(&groups);
 	assert_int_equal(groups.count, 5000);
 	assert_int_equal(groups.others, 0);
 	for (unsigned i = 0; i < 5000; i += 7) {
@@ -54,6 +55,7 @@ static void test_the_small_ones_give_way(void **state)
 	assert_int_equal(ks_groups_init(&groups, KS_GROUP_SORT_BYTES, 512), 0);
 	for (unsigned i = 0; i < 100000; i++)
 		add(&groups, i, i % 1000 == 500 ? 1000000 : 1 + i % 60);
+	ks_groups_settle(&groups);
 	assert_true(groups.count <= 512);
 	for (__u32 i = 0; i < groups.count; i++)
 		flows += groups.list[i].sums.flows;
@@ -74,8 +76,26 @@ static void test_equal_ones_give_way_too(void **state)
 	assert_int_equal(ks_groups_init(&groups, KS_GROUP_SORT_FLOWS, 256), 0);
 	for (unsigned i = 0; i < 257; i++)
 		add(&groups, i, 0);
+	ks_groups_settle(&groups);
 	assert_int_equal(groups.count, 129);
 	assert_int_equal(groups.others, 128);
+	ks_groups_fini(&groups);
+}
+
+/* Flows wait for others, and none is forgotten: however few there are, and if nothing waits. */
+static void test_those_that_wait_are_counted(void **state)
+{
+	struct ks_groups groups;
+
+	assert_int_equal(ks_groups_init(&groups, KS_GROUP_SORT_BYTES, KS_GROUPS_MAX), 0);
+	ks_groups_settle(&groups);
+	for (unsigned i = 1; i <= 2 * KS_GROUPS_TOGETHER + 1; i++) {
+		add(&groups, i % 3, 1);
+		ks_groups_settle(&groups);
+		ks_groups_settle(&groups);
+		assert_int_equal(groups.count, KS_MIN(i, 3));
+		assert_int_equal(group_of(&groups, 1)->sums.flows, (i + 2) / 3);
+	}
 	ks_groups_fini(&groups);
 }
 
@@ -85,6 +105,7 @@ int main(void)
 		cmocka_unit_test(test_groups_grow),
 		cmocka_unit_test(test_the_small_ones_give_way),
 		cmocka_unit_test(test_equal_ones_give_way_too),
+		cmocka_unit_test(test_those_that_wait_are_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
