@@ -59,19 +59,22 @@ static ks_inline bool lookups_are_kept(const struct ks_env *env, const struct ks
 	return front_is_awake(scratch->insp.home.now);
 }
 
+static ks_inline struct lookup *lookup_at(const struct ks_addr *addr, __u64 what)
+{
+	__u32 index = (__u32)(((addr->d[0] ^ addr->d[1] ^ what) * LOOKUP_MULTIPLIER) >> (64 - LOOKUP_BITS));
+
+	return bpf_map_lookup_elem(&ks_lookups, &index);
+}
+
 /* Where what was found about an address is kept; NULL: nowhere. `question`: LOOKUP_*. *what is to be in it then. */
 static ks_inline struct lookup *lookup_get(const struct ks_env *env, const struct ks_control *control,
 					   const struct ks_addr *addr, __u8 family, __u32 question, __u64 *what)
 {
 	const struct ks_scratch *scratch = env->scratch;
-	__u32 index;
 
 	*what = (__u64)scratch->relay.ifindex << LOOKUP_IFINDEX_SHIFT | scratch->insp.home.from << LOOKUP_ZONE_SHIFT |
 		family << LOOKUP_FAMILY_SHIFT | question;
-	if (!lookups_are_kept(env, control, family))
-		return NULL;
-	index = (__u32)(((addr->d[0] ^ addr->d[1] ^ *what) * LOOKUP_MULTIPLIER) >> (64 - LOOKUP_BITS));
-	return bpf_map_lookup_elem(&ks_lookups, &index);
+	return lookups_are_kept(env, control, family) ? lookup_at(addr, *what) : NULL;
 }
 
 static ks_inline bool lookup_is_known(const struct lookup *lookup, const struct ks_env *env,
@@ -82,10 +85,17 @@ static ks_inline bool lookup_is_known(const struct lookup *lookup, const struct 
 	       env->scratch->insp.flow.clock - lookup->since < LOOKUP_MS;
 }
 
-/* Keeps an answer. `routes` was read before it was looked for, so that it is forgotten if they changed meanwhile. */
-static ks_inline void lookup_keep(struct lookup *lookup, const struct ks_env *env, const struct ks_addr *addr,
-				  __u64 what, __u64 routes, __u32 answer)
+/*
+ * Keeps an answer. `routes` was read before it was looked for, so that it is forgotten if they changed meanwhile. The place is
+ * looked for again: a pointer that may be NULL, kept while the answer was found, would have that verified twice (V15).
+ */
+static ks_inline void lookup_keep(const struct ks_env *env, const struct ks_addr *addr, __u64 what, __u64 routes,
+				  __u32 answer)
 {
+	struct lookup *lookup = lookup_at(addr, what);
+
+	if (!lookup)
+		return;
 	lookup->addr = *addr;
 	lookup->what = what;
 	lookup->routes = routes;
@@ -216,7 +226,7 @@ static ks_inline __u32 zone_find(struct ks_env *env, const struct ks_tuple *tupl
 __u32 env_zone_to(struct ks_env *env, const struct ks_tuple *tuple, __u32 hint)
 {
 	const struct ks_control *control = control_get();
-	__u64 what, routes = control ? ks_load_relaxed(&control->routes) : 0;
+	__u64 what, routes = control ? ks_load_relaxed(&control->routes) : 0, is_kept;
 	struct lookup *lookup;
 	__u32 zone;
 
@@ -229,9 +239,10 @@ __u32 env_zone_to(struct ks_env *env, const struct ks_tuple *tuple, __u32 hint)
 		env->scratch->relay.out_ifindex = lookup->out_ifindex;
 		return lookup->answer;
 	}
+	is_kept = ks_hide_value(lookup != NULL, what);
 	zone = zone_find(env, tuple);
-	if (lookup)
-		lookup_keep(lookup, env, &tuple->dst, what, routes, zone);
+	if (is_kept)
+		lookup_keep(env, &tuple->dst, what, routes, zone);
 	return zone;
 }
 
@@ -386,7 +397,7 @@ static __attribute__((noinline)) bool home_find(struct ks_env *env, const struct
 bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u32 from, bool by_route)
 {
 	const struct ks_control *control = control_get();
-	__u64 what, routes = control ? ks_load_relaxed(&control->routes) : 0;
+	__u64 what = 0, routes = control ? ks_load_relaxed(&control->routes) : 0, is_kept;
 	struct lookup *lookup = NULL;
 	bool home;
 
@@ -397,9 +408,10 @@ bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u
 				    by_route ? LOOKUP_HOME_BY_ROUTE : LOOKUP_HOME, &what);
 	if (lookup && control && lookup_is_known(lookup, env, control, &tuple->src, what))
 		return lookup->answer;
+	is_kept = ks_hide_value(lookup != NULL, tuple->src.d[1]);
 	home = home_find(env, control, tuple, from, by_route);
-	if (lookup)
-		lookup_keep(lookup, env, &tuple->src, what, routes, home);
+	if (is_kept)
+		lookup_keep(env, &tuple->src, what, routes, home);
 	return home;
 }
 

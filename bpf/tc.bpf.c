@@ -345,6 +345,7 @@ int ks_tc_ingress(struct __sk_buff *skb)
 	struct ks_scratch *scratch = scratch_get();
 	struct ks_env env = { .ctx = skb, .scratch = scratch };
 	struct ks_guard *guard = NULL;
+	__u32 flags = KS_GUARD_LONG;
 
 	if (!control || !scratch)
 		return TC_DROP;
@@ -360,13 +361,14 @@ int ks_tc_ingress(struct __sk_buff *skb)
 		if (!guard || guard->flags & KS_GUARD_IGNORED)
 			return TC_PASS; /* not guarded any more: the loader is about to detach us */
 		scratch->insp.pkt.link = guard->link;
+		flags = guard->flags; /* the guard may lie in either of two maps, and is not looked at behind here (V15) */
 		if (enter(skb, scratch, guard, ks_load_relaxed(&control->seal)) == ENTRY_PASS)
 			return TC_PASS;
 	}
 	if (!head_load(skb, scratch))
 		return TC_DROP;
 	begin(&env, scratch);
-	if (!ks_test_mode && !scratch->relay.stacked && guard && !(guard->flags & (KS_GUARD_CARRIER | KS_GUARD_LONG)))
+	if (!scratch->relay.stacked && !(flags & (KS_GUARD_CARRIER | KS_GUARD_LONG)))
 		short_find(skb, scratch, &env, control);
 	return finish(skb, scratch, &env);
 }

@@ -103,13 +103,15 @@ struct ks_insp_search {
 	__u8 fixed; /* 1: sent.sport is tried first, whatever it is */
 	__u8 only; /* 1: and no other */
 	__u8 names; /* times that another CPU was first to name a port */
-	__u8 zero;
+	__u8 flags; /* of the target, as are the ports further down */
 	__u8 last; /* 1: all have been tried, and the flow of `stale` has been ended for its port */
 	__be16 stale_port; /* of the flow that has been silent longest of those that may be ended for their port, ... */
-	__u16 zero2;
+	__u16 port_lo; /* with KS_TARGET_PORTS */
 	__u32 stale; /* ... its slot id, 0: none, ... */
 	__u32 stale_version; /* ... and the version that was looked at */
 	__u32 stale_age;
+	__u16 port_hi;
+	__u16 zero;
 };
 
 /* The packet that an ICMP error quotes: written by track/icmp_error.c, its translation by nat/alias.c. */

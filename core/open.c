@@ -275,16 +275,24 @@ static ks_inline __u32 reopen_flow(struct ks_env *env, const struct ks_config *c
 	return judge_opened(env, insp);
 }
 
-/* A flow that is over begins again. If it is not the same as before, the old one makes room for a new one. */
-static ks_inline __u32 begin_anew(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+/*
+ * A flow that is over begins again. If it is not the same as before, the old one makes room, and a new one is to be opened.
+ * Returns true if not; then *reason is set.
+ */
+static ks_inline bool begins_anew(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
+				  __u32 *reason)
 {
-	if (is_repeated(config, insp) || insp->home.dry)
-		return reopen_flow(env, config, insp);
-	if (!ks_table_free_flow(env, &insp->flow, KS_END_RECYCLED)) /* it is closed, and that was told */
-		return ks_deny(insp, KS_CLASS_NEW, KS_REASON_CONTENDED);
+	if (is_repeated(config, insp) || insp->home.dry) {
+		*reason = reopen_flow(env, config, insp);
+		return true;
+	}
+	if (!ks_table_free_flow(env, &insp->flow, KS_END_RECYCLED)) { /* it is closed, and that was told */
+		*reason = ks_deny(insp, KS_CLASS_NEW, KS_REASON_CONTENDED);
+		return true;
+	}
 	insp->opening.replaces = 0;
 	insp->flow.found = 0; /* else it would be asked where the packet goes (bpf/tc.bpf.c) */
-	return open_flow(env, config, insp);
+	return false;
 }
 
 /* Notes if the destination was translated. It was not if a rule redirects to where the packet goes anyway. */
@@ -435,7 +443,9 @@ static ks_inline __u32 open_admitted(struct ks_env *env, const struct ks_config 
 	}
 	if (ks_challenge_asks(env, config, insp, false))
 		return judge_challenged(insp);
-	return insp->opening.replaces ? begin_anew(env, config, insp) : open_flow(env, config, insp);
+	if (insp->opening.replaces && begins_anew(env, config, insp, &reason))
+		return reason;
+	return open_flow(env, config, insp); /* in one place, or it would be verified twice (V15) */
 }
 
 /*

@@ -163,7 +163,7 @@ static __u32 build_unreachable(const __u8 *head, const struct ks_packet *pkt, st
 	bool v4 = pkt->tuple.family == KS_IPV4;
 	__u32 quote = pkt->l4_off - pkt->l3_off + ICMP_QUOTE_MIN;
 	__u8 *icmp = out_at(a->out, a->l4);
-	__u32 sum = 0;
+	__u32 sum = 0, length;
 
 	quote &= ~1U;
 	if (quote > ANSWER_L4_MAX - ICMP_HEADER_LEN || pkt->l3_len < quote)
@@ -173,14 +173,16 @@ static __u32 build_unreachable(const __u8 *head, const struct ks_packet *pkt, st
 	icmp[1] = v4 ? ICMPV4_ADMIN_PROHIBITED : ICMPV6_ADMIN_PROHIBITED;
 	ks_store16(icmp + ICMP_CHECKSUM_OFF, 0);
 	ks_store32(icmp + 4, 0);
+	length = (__u32)ks_hide_value(quote, pkt->tuple.dst.d[0]); /* else it is known behind the loop (V15) */
 	for (__u32 i = 0; i < ANSWER_L4_MAX - ICMP_HEADER_LEN; i += 2) {
-		if (i >= quote)
+		if (i >= length)
 			break;
 		ks_store16(out_at(a->out, a->l4 + ICMP_HEADER_LEN + i), ks_load16(ks_head_at(head, pkt->l3_off + i)));
 	}
 	if (!v4)
 		sum = sum_pseudo(&a->src, &pkt->tuple.src, KS_PROTO_ICMPV6, a->l4_len);
-	ks_store16(icmp + ICMP_CHECKSUM_OFF, checksum_of(sum + sum_words(a->out, a->l4, a->l4_len)));
+	length = (__u32)ks_hide_value(a->l4_len, pkt->tuple.dst.d[0]);
+	ks_store16(icmp + ICMP_CHECKSUM_OFF, checksum_of(sum + sum_words(a->out, a->l4, length)));
 	return answer_finish(pkt, a, v4 ? KS_PROTO_ICMP : KS_PROTO_ICMPV6);
 }
 

@@ -17,8 +17,13 @@ static const __u32 zeroes[LENGTH_BITS] = {
 	0x88e56f72, 0x74c360a4, 0xe4172b16, 0x0d65762a, 0x35d73a62, 0x28461564, 0xbf455269, 0xe2ea32dc,
 };
 
-/* The product of two polynomials modulo that of CRC32c. Without branches, which the verifier would follow one by one (V1). */
-static ks_inline __u32 multiply(__u32 a, __u32 b)
+__u32 ks_crc32c_multiply_isolated(__u32 a, __u32 b);
+
+/*
+ * The product of two polynomials modulo that of CRC32c. Without branches, which the verifier would follow one by one (V1), and checked
+ * apart from the loop that calls it (V9).
+ */
+ks_isolated __u32 ks_crc32c_multiply_isolated(__u32 a, __u32 b)
 {
 	__u32 product = 0, mask;
 
@@ -45,7 +50,7 @@ static long move_step(__u32 n, void *arg)
 
 	n &= LENGTH_BITS - 1;
 	if (ctx->length >> n & 1)
-		ctx->value = multiply(zeroes[n], ctx->value);
+		ctx->value = ks_crc32c_multiply_isolated(zeroes[n], ctx->value);
 	return 0;
 }
 

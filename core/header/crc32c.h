@@ -20,7 +20,7 @@
 __be32 ks_crc32c_flip(__be32 flip, __u32 length);
 
 #define KS_CRC32C_BEGIN 0xffffffffU /* the register before the first byte; the sum is its complement behind the last */
-#define KS_CRC32C_STEP 32U /* bytes added at once; a power of two */
+#define KS_CRC32C_STEP 8U /* bytes added at once; a power of two */
 
 /* The register after `length` more bytes, at most KS_CRC32C_STEP; of so many there must be memory. */
 __u32 ks_crc32c_add(__u32 crc, const __u8 *bytes, __u32 length);

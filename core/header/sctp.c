@@ -93,12 +93,13 @@ static inline __u32 chunk_judge(struct chunk_ctx *w)
 	__u8 type = at[0];
 
 	len = ks_be16(ks_load16(at + CHUNK_LENGTH_OFF));
-	if (len < chunk_shortest(type))
+	/* Hidden, as its bit is, because both tell which of 16 types it is (V15). */
+	if (len < (__u32)ks_hide_value(chunk_shortest(type), ks_load64(at)))
 		return KS_REASON_SCTP_CHUNK;
 	if (off + len > w->end && !(w->pkt->flags & KS_PKT_FRAGMENT))
 		return KS_REASON_SCTP_CHUNK;
 	next = off + ((len + CHUNK_ALIGN - 1) & ~(CHUNK_ALIGN - 1));
-	bit = chunk_bit(type);
+	bit = (__u32)ks_hide_value(chunk_bit(type), ks_load64(at));
 	if (!may_follow(type, bit, w->pkt->sctp.chunks, next >= w->end))
 		return KS_REASON_SCTP_BUNDLE;
 	if (bit & (KS_SCTP_INIT | KS_SCTP_INIT_ACK) && ks_head_need(w->pkt, off, INIT_TAG_OFF + sizeof(__be32)))

@@ -301,12 +301,11 @@ static ks_inline bool both_renew(struct ks_env *env, const struct ks_config *con
 	return out_find(env, insp) && insp->sent.sport == port && ks_mapping_renew(env, config, insp);
 }
 
-bool ks_mapping_use(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
-		    const struct ks_target *target)
+bool ks_mapping_use(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	const struct ks_table_counts *counts = env_table_counts(env);
 	const struct ks_record *found = ks_record_before(&insp->side);
-	__u8 mapped = target->flags & (KS_TARGET_EIM | KS_TARGET_EIF | KS_TARGET_ADF), flags;
+	__u8 mapped = insp->search.flags & (KS_TARGET_EIM | KS_TARGET_EIF | KS_TARGET_ADF), flags;
 	bool due;
 
 	insp->opening.mapped = mapped;

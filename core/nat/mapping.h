@@ -46,11 +46,10 @@ struct ks_env;
 bool ks_mapping_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
 /*
- * For a source that the policy translates to insp->sent.src: if it has a mapping there, makes the outer port insp->sent's,
+ * For a source that the policy translates to insp->sent.src, by a target of insp->search.flags: if it has a mapping there, makes the outer port insp->sent's,
  * renews the mapping and returns true. Else only sets insp->opening.mapped, for a search for a port (port.h).
  */
-bool ks_mapping_use(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
-		    const struct ks_target *target);
+bool ks_mapping_use(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
 /* Makes insp->side the record that claims insp->sent's source for the packet's source. Inserting it reserves the port. */
 void ks_mapping_claim(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);

@@ -384,7 +384,7 @@ long ks_port_try(__u32 n, void *arg)
 	}
 }
 
-void ks_port_bound(struct ks_port_ctx *ctx, const struct ks_target *target)
+void ks_port_bound(struct ks_port_ctx *ctx)
 {
 	struct ks_inspection *insp = ctx->insp;
 	struct ks_insp_search *search = &insp->search;
@@ -392,9 +392,9 @@ void ks_port_bound(struct ks_port_ctx *ctx, const struct ks_target *target)
 	bool is_icmp = !ks_port_is_number(insp->sent.proto);
 
 	lo = is_icmp ? 0 : KS_PORT_UNPRIVILEGED;
-	if (target->flags & KS_TARGET_PORTS && !is_icmp) {
-		lo = target->port_lo;
-		hi = target->port_hi;
+	if (search->flags & KS_TARGET_PORTS && !is_icmp) {
+		lo = search->port_lo;
+		hi = search->port_hi;
 	} else if (!is_icmp && own < KS_PORT_UNPRIVILEGED) {
 		lo = 1;
 		hi = KS_PORT_UNPRIVILEGED - 1;
@@ -408,7 +408,7 @@ void ks_port_bound(struct ks_port_ctx *ctx, const struct ks_target *target)
 	}
 	search->lo = lo;
 	search->span = hi - lo + 1;
-	search->keep = !(target->flags & KS_TARGET_RANDOM) && own >= lo && own <= hi;
+	search->keep = !(search->flags & KS_TARGET_RANDOM) && own >= lo && own <= hi;
 	search->at = env_random(ctx->env) % (search->span ? search->span : 1);
 	search->random = KS_PORT_RANDOM;
 	search->bound = KS_PORT_RANDOM + KS_MIN(search->span, KS_PORT_RUN);

@@ -92,8 +92,8 @@ struct ks_port_ctx {
 	const struct ks_config *config;
 };
 
-/* Begins a search. The ports are the target's, else those as privileged as the packet's own; of ICMP any identifier. */
-void ks_port_bound(struct ks_port_ctx *ctx, const struct ks_target *target);
+/* Begins a search. The ports are the target's, if insp->search.flags say so, else those as privileged as the packet's own; of ICMP any identifier. */
+void ks_port_bound(struct ks_port_ctx *ctx);
 
 /* A callback of ks_loop(): the n-th try. Ends the search when insp->search.reason says why. */
 long ks_port_try(__u32 n, void *arg);
@@ -109,17 +109,16 @@ __u32 ks_port_alias(struct ks_env *env, const struct ks_config *config, struct k
 		    const struct ks_tuple *tuple, __u32 dir);
 
 /*
- * Finds a port for insp->sent.src, makes it insp->sent.sport and reserves it: insp->opening.alias[KS_REPLY]. `target` bounds
- * the search; one without flags means the packet's own port, else one as privileged. With insp->search.fixed, set before,
- * insp->sent.sport is tried first, whoever else could have it for other peers. With insp->opening.mapped the port is claimed
- * for a mapping. Returns 0 or a reason; then nothing is reserved. Inlined, because frames are few (V2).
+ * Finds a port for insp->sent.src, makes it insp->sent.sport and reserves it: insp->opening.alias[KS_REPLY].
+ * insp->search.flags and its ports, set before, bound the search; without flags it is the packet's own port, else one as
+ * privileged. With insp->search.fixed, set before, too, insp->sent.sport is tried first, whoever else could have it for other
+ * peers. With insp->opening.mapped the port is claimed for a mapping. Returns 0 or a reason; then nothing is reserved. Inlined, because frames are few (V2).
  */
-static ks_inline __u32 ks_port_find(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
-				    const struct ks_target *target)
+static ks_inline __u32 ks_port_find(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	struct ks_port_ctx ctx = { .env = env, .insp = insp, .config = config };
 
-	ks_port_bound(&ctx, target);
+	ks_port_bound(&ctx);
 	ks_loop(KS_PORT_TRIES, ks_port_try, &ctx);
 	if (insp->search.reason == KS_REASON_CONTENDED) {
 		ks_port_miss(env, insp);

@@ -217,13 +217,17 @@ static ks_inline __u32 source_reserve(struct ks_env *env, const struct ks_config
 	if (ks_addr_equal(&addr, &insp->pkt.tuple.src) && !(t->flags & MAY_CHANGE_PORT) && !ks_clash_is_own(insp))
 		return 0;
 	insp->translate |= KS_TRANSLATE_SRC;
+	/* The target may lie in one of three places, and is not looked at behind here (V15). */
+	insp->search.flags = t->flags;
+	insp->search.port_lo = t->port_lo;
+	insp->search.port_hi = t->port_hi;
 	insp->search.only = !ks_port_may_change(insp->sent.proto);
 	insp->search.fixed = insp->search.only;
 	if (!is_known_by_name(insp) && own_port_take(env, config, insp))
 		insp->search.fixed = 1;
 	else if (ks_port_is_number(insp->sent.proto))
-		insp->search.fixed = ks_mapping_use(env, config, insp, t);
-	return ks_port_find(env, config, insp, t);
+		insp->search.fixed = ks_mapping_use(env, config, insp);
+	return ks_port_find(env, config, insp);
 }
 
 /* The policy's target for the source, or NULL. */
@@ -273,7 +277,8 @@ __u32 ks_nat_reserve(struct ks_env *env, const struct ks_config *config, struct 
 	insp->opening.masqueraded = t && t->kind == KS_TARGET_MASQUERADE && !is_known_by_name(insp);
 	if (t && t->kind != KS_TARGET_EXEMPT)
 		reason = source_reserve(env, config, insp, t);
-	if (!reason && forwarded)
+	if (!reason &&
+	    insp->translate & KS_TRANSLATE_DST) /* read again: else known, and verified once for each value (V15) */
 		reason = ks_port_alias(env, config, insp, &insp->pkt.tuple, KS_ORIGINAL);
 	if (reason)
 		ks_nat_release(env, insp);

@@ -7,6 +7,10 @@
  */
 #include "core/table/hash.h"
 
+#include "core/env.h"
+#include "core/home.h"
+#include "core/table/table.h"
+
 #define ROTATE(x, bits) (((x) << (bits)) | ((x) >> (64 - (bits))))
 
 struct sip {
@@ -34,14 +38,13 @@ static inline void sip_word(struct sip *v, __u64 word)
 	v->a ^= word;
 }
 
-__u64 ks_flow_key_hash(const struct ks_flow_key *key, const __u64 *secret)
+static ks_inline __u64 sip_hash(const struct ks_flow_key *key, __u64 first, __u64 second)
 {
 	struct sip v = {
-		.a = secret[0] ^
-		     0x736f6d6570736575ULL, /* the constants of the paper: "somepseudorandomlygeneratedbytes" */
-		.b = secret[1] ^ 0x646f72616e646f6dULL,
-		.c = secret[0] ^ 0x6c7967656e657261ULL,
-		.d = secret[1] ^ 0x7465646279746573ULL,
+		.a = first ^ 0x736f6d6570736575ULL, /* the constants of the paper: "somepseudorandomlygeneratedbytes" */
+		.b = second ^ 0x646f72616e646f6dULL,
+		.c = first ^ 0x6c7967656e657261ULL,
+		.d = second ^ 0x7465646279746573ULL,
 	};
 
 	sip_word(&v, key->tail);
@@ -58,4 +61,27 @@ __u64 ks_flow_key_hash(const struct ks_flow_key *key, const __u64 *secret)
 	sip_round(&v);
 	sip_round(&v);
 	return v.a ^ v.b ^ v.c ^ v.d;
+}
+
+ks_isolated __u64 ks_flow_key_hash_isolated(const struct ks_flow_key *key, __u64 secret_first, __u64 secret_second)
+{
+	if (ks_missing(key))
+		return 0;
+	ks_hide_bound(key);
+	return sip_hash(key, secret_first, secret_second);
+}
+
+/* Every packet does, so the hash is inlined here. */
+ks_isolated __u32 ks_table_hash_isolated(struct ks_env *env, struct ks_entry *e)
+{
+	const struct ks_table_shape *shape;
+
+	ks_hide_bound(env); /* else the compiler sees that the tables need none, and passes none */
+	if (ks_missing(e))
+		return 0;
+	ks_hide_bound(e);
+	shape = env_table_shape(env);
+	if (shape)
+		e->hash = sip_hash(&e->key, shape->key[0], shape->key[1]);
+	return 0;
 }

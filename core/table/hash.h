@@ -6,8 +6,13 @@
 #include "core/table/flow.h"
 #include "core/types.h"
 
+__u64 ks_flow_key_hash_isolated(const struct ks_flow_key *key, __u64 secret_first, __u64 secret_second);
+
 /* 64 bits that nobody can predict without the two words of `secret`. */
-__u64 ks_flow_key_hash(const struct ks_flow_key *key, const __u64 *secret);
+static inline __u64 ks_flow_key_hash(const struct ks_flow_key *key, const __u64 *secret)
+{
+	return ks_flow_key_hash_isolated(key, secret[0], secret[1]);
+}
 
 /*
  * 32 bits of a sequence that is evenly distributed, but not secret: xorshift64* (Vigna 2016). *x is its state, never 0.

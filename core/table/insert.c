@@ -276,7 +276,7 @@ static ks_inline long rank_slot(struct insert_ctx *c, __u32 index, __u32 i)
 
 	if (!bucket)
 		return 1;
-	rank = slot_rank(&bucket->slot[i].flow, c->e->clock);
+	rank = (__u32)ks_hide_value(slot_rank(&bucket->slot[i].flow, c->e->clock), c->e->hash); /* V15 */
 	age = (__s32)(c->e->clock - ks_load_hint(&bucket->slot[i].flow.seen));
 	if (!is_better(c, rank, age))
 		return 0;
@@ -325,7 +325,7 @@ static long rank_tallies(__u32 n, void *arg)
 	bucket = env_bucket(c->env, index);
 	if (!tags || !bucket || !ks_load_hint(&tags->tag[i]))
 		return !tags || !bucket;
-	rank = tally_rank(&bucket->slot[i], c->e->key.kind);
+	rank = (__u32)ks_hide_value(tally_rank(&bucket->slot[i], c->e->key.kind), c->e->hash); /* V15 */
 	age = (__s32)(c->e->clock - ks_load_hint(&bucket->slot[i].flow.seen));
 	if (!is_better(c, rank, age))
 		return 0;

@@ -182,8 +182,16 @@ static inline __u64 ks_seat_owner(__u32 id, __u64 hash, __u32 kind, const struct
 	return (__u64)stamp << KS_SEAT_STAMP_SHIFT | id;
 }
 
-/* The entry of a kind in slot `id` is over: it is accounted for, and its aliases go with it. */
-void ks_table_ended(struct ks_env *env, __u32 kind, const struct ks_flow *flow, __u32 id);
+__u32 ks_table_ended_isolated(struct ks_env *env, __u32 kind, const struct ks_flow *flow, __u32 id);
+
+/*
+ * The entry of a kind in slot `id` is over: it is accounted for, and its aliases go with it. In a function that is verified apart,
+ * or with the environment of one.
+ */
+static inline void ks_table_ended(struct ks_env *env, __u32 kind, const struct ks_flow *flow, __u32 id)
+{
+	ks_table_ended_isolated(env, kind, flow, id);
+}
 
 /* The same is told, before its aliases go, if it is a flow. Not by ks_table_ended(), because inserting has no frames to spare (V2). */
 static ks_inline void entry_tell_end(struct ks_env *env, const struct ks_flow_key *key, const struct ks_flow *flow,

@@ -23,15 +23,23 @@ static ks_inline __u32 cell_read(struct ks_env *env, __u32 cell)
 	return (__s32)entries < 0 ? 0 : entries;
 }
 
-void ks_share_count(struct ks_env *env, const struct ks_flow_key *key, const struct ks_flow *flow, __s32 change)
+ks_isolated __u32 ks_share_count_isolated(struct ks_env *env, const struct ks_flow_key *key, const struct ks_flow *flow,
+					  __s32 change)
 {
-	const struct ks_table_shape *shape = env_table_shape(env);
-	enum ks_share share = ks_share_of(key->kind, flow);
+	const struct ks_table_shape *shape;
 	struct ks_share_source source;
+	enum ks_share share;
 	__u64 hash;
 
+	ks_hide_bound(env); /* else the compiler sees that the tables need none, and passes none */
+	if (ks_missing(key) || ks_missing(flow))
+		return 0;
+	ks_hide_bound(key);
+	ks_hide_bound(flow);
+	shape = env_table_shape(env);
+	share = ks_share_of(key->kind, flow);
 	if (!shape || share == KS_SHARE_NONE)
-		return;
+		return 0;
 	source = ks_share_source(key, ks_share_side(key->kind, flow));
 	hash = ks_share_hash(shape, &source, share);
 	cell_add(env, ks_share_cell(hash, 0), change);
@@ -40,6 +48,7 @@ void ks_share_count(struct ks_env *env, const struct ks_flow_key *key, const str
 		cell_add(env, KS_SHARE_SUM, change);
 	else if (share == KS_SHARE_HALF_OPEN)
 		cell_add(env, ks_share_zone_cell(flow), change);
+	return 1;
 }
 
 __u32 ks_share_half_open(struct ks_env *env, __u32 zone)

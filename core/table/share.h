@@ -132,8 +132,18 @@ static inline __u32 ks_share_zone_cell(const struct ks_flow *flow)
 	return KS_SHARE_ZONE + (flow->zone[KS_ORIGINAL] & (KS_ZONE_MAX - 1));
 }
 
-/* Adds an entry (1) to the counts of its source, or takes it off (-1). Under the claim of its slot. */
-void ks_share_count(struct ks_env *env, const struct ks_flow_key *key, const struct ks_flow *flow, __s32 change);
+__u32 ks_share_count_isolated(struct ks_env *env, const struct ks_flow_key *key, const struct ks_flow *flow,
+			      __s32 change);
+
+/*
+ * Adds an entry (1) to the counts of its source, or takes it off (-1). Under the claim of its slot, in a function that is verified
+ * apart, or with the environment of one.
+ */
+static inline void ks_share_count(struct ks_env *env, const struct ks_flow_key *key, const struct ks_flow *flow,
+				  __s32 change)
+{
+	ks_share_count_isolated(env, key, flow, change);
+}
 
 /* Returns how many half-open flows have their originator in a zone. */
 __u32 ks_share_half_open(struct ks_env *env, __u32 zone);

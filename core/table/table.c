@@ -4,7 +4,6 @@
 
 #include "core/env.h"
 #include "core/table/ended.h"
-#include "core/table/hash.h"
 #include "core/home.h"
 #include "core/table/internal.h"
 
@@ -43,20 +42,6 @@ static inline bool bucket_search(const struct ks_bucket *bucket, const struct ks
 		return true;
 	}
 	return false;
-}
-
-ks_isolated __u32 ks_table_hash_isolated(struct ks_env *env, struct ks_entry *e)
-{
-	const struct ks_table_shape *shape;
-
-	ks_hide_bound(env); /* else the compiler sees that the tables need none, and passes none */
-	if (ks_missing(e))
-		return 0;
-	ks_hide_bound(e);
-	shape = env_table_shape(env);
-	if (shape)
-		e->hash = ks_flow_key_hash(&e->key, shape->key);
-	return 0;
 }
 
 /* Returns true if a flow is dead. One that is written meanwhile is alive. */
@@ -218,21 +203,27 @@ static void alias_free(struct ks_env *env, struct ks_table_counts *counts, __u32
 	slot_release(slot, version);
 }
 
-void ks_table_ended(struct ks_env *env, __u32 kind, const struct ks_flow *flow, __u32 id)
+ks_isolated __u32 ks_table_ended_isolated(struct ks_env *env, __u32 kind, const struct ks_flow *flow, __u32 id)
 {
-	struct ks_table_counts *counts = env_table_counts(env);
+	struct ks_table_counts *counts;
 
+	ks_hide_bound(env); /* else the compiler sees that the tables need none, and passes none */
+	if (ks_missing(flow))
+		return 0;
+	ks_hide_bound(flow);
+	counts = env_table_counts(env);
 	if (!counts)
-		return;
+		return 0;
 	ks_fetch_add(entry_counter(counts, kind, flow->state), -1);
 	mapping_account(env, kind, flow, -1);
 	if (!entry_is_flow(kind, flow->state))
-		return;
+		return 1;
 	half_open_account(counts, flow->state, KS_STATE_NONE);
 	env_count_flow(env, flow);
 	alias_free(env, counts, flow->alias[0], id);
 	if (flow->alias[1] != flow->alias[0])
 		alias_free(env, counts, flow->alias[1], id);
+	return 1;
 }
 
 ks_isolated __u32 ks_table_free_isolated(struct ks_env *env, struct ks_entry *e)
