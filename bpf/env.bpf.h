@@ -32,10 +32,6 @@ static inline bool seal_is_ours(__u32 tc_index, __u32 secret)
 	return secret && (tc_index >> KS_SEAL_SECRET_SHIFT & KS_SEAL_SECRET_MASK) == secret;
 }
 
-/* The program behind the stages: it counts, sends events, and carries out the verdict. */
-#define STAGE_END KS_STAGE_MAX
-#define STAGE_SLOTS 32
-
 /* This CPU's working memory. Never NULL in practice, but the verifier wants the check. */
 struct ks_scratch *scratch_get(void);
 struct ks_scratch *kill_scratch_get(void); /* that of ks_kill and ks_ask, which packets may interrupt */

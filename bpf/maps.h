@@ -280,6 +280,13 @@ struct ks_scratch {
 	__u64 expressed; /* ... and those that express has sent */
 };
 
+/* The slots of ks_tc_stages and ks_xdp_stages: the stages of core/stages.h, and behind them */
+enum {
+	KS_SLOT_END = KS_STAGE_MAX, /* the program that counts, sends events, and carries out the verdict */
+	KS_SLOT_SOURCE, /* tc: the source half of a translation, of a packet that ingress has judged */
+	KS_SLOT_MAX = 32
+};
+
 /* Put aside while fragments that were held go on: the packet in hand and, where they leave, what was found out about it. */
 struct ks_aside {
 	__u8 bytes[KS_FRAGMENT_BYTES];

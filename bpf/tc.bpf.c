@@ -30,7 +30,6 @@
 
 #include <linux/pkt_cls.h>
 
-#define STAGE_SOURCE_HALF (STAGE_END + 1)
 #define PACKET_OTHERHOST 3 /* of linux/if_packet.h */
 #define VLAN_ID_MASK 0x0fff
 #define DHCP_CLIENT_PORT 68
@@ -208,20 +207,13 @@ KS_STAGES(X)
 PROGRAM("tc") int ks_tc_source(struct __sk_buff *skb);
 PROGRAM("tc") int ks_tc_end(struct __sk_buff *skb);
 
+/* Filled by the loader, because not every policy needs every stage (kernel/stages.c). */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, STAGE_SLOTS);
+	__uint(max_entries, KS_SLOT_MAX);
 	__uint(key_size, sizeof(__u32));
-	__array(values, int(struct __sk_buff *));
-} ks_tc_stages __attribute__((visibility("default"))) SEC(".maps") = {
-	.values = {
-#define X(id, name) [KS_STAGE_##id] = (void *)&ks_tc_##name,
-		KS_STAGES(X)
-#undef X
-		[STAGE_END] = (void *)&ks_tc_end,
-		[STAGE_SOURCE_HALF] = (void *)&ks_tc_source,
-	},
-};
+	__uint(value_size, sizeof(__u32));
+} ks_tc_stages __attribute__((visibility("default"))) SEC(".maps");
 
 /* Counts a packet that found no next program (V1). Not inlined: the frames of ks_tc_open are deep (V2). */
 static __attribute__((noinline)) int drop_lost(const struct ks_scratch *scratch)
@@ -235,7 +227,7 @@ static ks_inline int go_on(struct __sk_buff *skb, const struct ks_scratch *scrat
 {
 	__u32 stage = scratch->insp.stage;
 
-	bpf_tail_call(skb, &ks_tc_stages, stage == KS_STAGE_DONE ? STAGE_END : stage);
+	bpf_tail_call(skb, &ks_tc_stages, stage == KS_STAGE_DONE ? KS_SLOT_END : stage);
 	return drop_lost(scratch);
 }
 
@@ -496,7 +488,7 @@ int ks_tc_egress(struct __sk_buff *skb)
 	if (!head_load(skb, scratch))
 		return TC_DROP;
 	if (is_sealed_as(skb, sealed, KS_SEAL_HALF, guard->zone)) {
-		bpf_tail_call(skb, &ks_tc_stages, STAGE_SOURCE_HALF);
+		bpf_tail_call(skb, &ks_tc_stages, KS_SLOT_SOURCE);
 		return drop_lost(scratch);
 	}
 	begin(&env, scratch);

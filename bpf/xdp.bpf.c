@@ -53,7 +53,7 @@ PROGRAM("xdp") int ks_xdp_end(struct xdp_md *xdp);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, STAGE_SLOTS);
+	__uint(max_entries, KS_SLOT_MAX);
 	__uint(key_size, sizeof(__u32));
 	__array(values, int(struct xdp_md *));
 } ks_xdp_stages __attribute__((visibility("default"))) SEC(".maps") = {
@@ -61,7 +61,7 @@ struct {
 #define X(id, name) [KS_STAGE_##id] = (void *)&ks_xdp_##name,
 		KS_STAGES(X)
 #undef X
-		[STAGE_END] = (void *)&ks_xdp_end,
+		[KS_SLOT_END] = (void *)&ks_xdp_end,
 	},
 };
 
@@ -77,7 +77,7 @@ static ks_inline int go_on(struct xdp_md *xdp, const struct ks_scratch *scratch)
 {
 	__u32 stage = scratch->insp.stage;
 
-	bpf_tail_call(xdp, &ks_xdp_stages, stage == KS_STAGE_DONE ? STAGE_END : stage);
+	bpf_tail_call(xdp, &ks_xdp_stages, stage == KS_STAGE_DONE ? KS_SLOT_END : stage);
 	return drop_lost(scratch);
 }
 

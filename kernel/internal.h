@@ -35,6 +35,7 @@ struct ks_kernel {
 	__u32 zones; /* ids below this have counted packets, or may (read.c) */
 	ks_engine_tell_fn *tell; /* ks_kernel_tell_flows() */
 	void *tell_arg;
+	__u32 stages; /* while it is loaded: a bit for each stage that is loaded with it (stages.c) */
 	bool sees_packets; /* its programs can look at the kernel's own packets (Linux 6.2) */
 	int front_error; /* why the front cannot be loaded; 0: not tried, or it is */
 	bool has_wall; /* tests have a wall clock of their own: */
@@ -103,6 +104,17 @@ long ks_kernel_run(const struct ks_kernel *kernel, enum ks_kernel_program progra
  */
 int ks_kernel_load_programs(struct ks_kernel *kernel, const struct ks_kernel_opts *opts, __u32 buckets,
 			    const int *reuse);
+
+#define KS_STAGES_ALL 0xffffffffU
+
+/* The stages that packets of a policy may come to, a bit each (stages.c). */
+__u32 ks_stages_of(const struct ks_policy *policy);
+
+/* Loads those of the stages that are missing. Returns 0 or -errno, with a complaint. */
+int ks_kernel_need_stages(const struct ks_kernel *kernel, __u32 stages);
+
+/* Loads these stages, on the maps of `kernel` (load.c). */
+int ks_kernel_load_stages(const struct ks_kernel *kernel, __u32 stages);
 
 /* Loads the front alone, on the maps of `kernel` (front.c). Returns 0 or -errno. */
 int ks_kernel_load_front(struct ks_kernel *kernel);

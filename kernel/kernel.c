@@ -320,6 +320,7 @@ int ks_kernel_load(const struct ks_policy *policy, const struct ks_kernel_opts *
 		return -ENOMEM;
 	if (!opts)
 		opts = &defaults;
+	new->stages = opts->tc_only ? ks_stages_of(policy) : KS_STAGES_ALL;
 	err = ks_kernel_load_programs(new, opts, buckets, NULL);
 	if (!err)
 		err = ks_kernel_init_shape(new, buckets, NULL);

@@ -122,7 +122,11 @@ enum ks_kernel_program {
 
 struct ks_kernel_opts {
 	bool test_mode; /* packets' zones come from ks_control.test_from and test_to: for BPF_PROG_TEST_RUN. With ks_ask_rules */
-	bool tc_only; /* leave XDP out: a daemon attaches no ks_xdp, and ks_front not at once. Every program takes the verifier a second */
+	/*
+	 * As a daemon wants it, because the verifier takes a tenth of a second for each program: XDP is left out (it attaches no ks_xdp,
+	 * and ks_front not at once), and so are the stages that the policy does not need (stages.c).
+	 */
+	bool tc_only;
 	const char *pin_dir; /* directory on a bpffs, made if missing; NULL: nothing is pinned */
 };
 
@@ -197,6 +201,12 @@ const char *ks_kernel_complaint(void);
  * the old policy stays.
  */
 int ks_kernel_set_policy(struct ks_kernel *kernel, const struct ks_policy *policy);
+
+/*
+ * Loads all stages of an inspection, also those that the policy does not need (stages.c): before flows are put into the table that
+ * packets have not opened under this policy. Returns 0 or -errno.
+ */
+int ks_kernel_need_all_stages(const struct ks_kernel *kernel);
 
 /* The run-time sets of the policy in force. */
 struct ks_set_store *ks_kernel_sets(struct ks_kernel *kernel);

@@ -212,6 +212,46 @@ static void leave_xdp_out(const struct bpf_object *object)
 	leave_programs_out(find_map(object, KS_MAP_XDP_STAGES));
 }
 
+/* The program in a slot of ks_tc_stages, or NULL. */
+static struct bpf_program *find_stage(const struct bpf_object *object, __u32 slot)
+{
+	static const char *const names[KS_SLOT_MAX] = {
+#define X(id, name) [KS_STAGE_##id] = "ks_tc_" #name,
+		KS_STAGES(X)
+#undef X
+			[KS_SLOT_END] = "ks_tc_end",
+		[KS_SLOT_SOURCE] = "ks_tc_source",
+	};
+
+	return names[slot] ? bpf_object__find_program_by_name(object, names[slot]) : NULL;
+}
+
+/* Loads these stages, and no others. */
+static void choose_stages(const struct bpf_object *object, __u32 stages)
+{
+	for (__u32 slot = 0; slot < KS_SLOT_MAX; slot++) {
+		struct bpf_program *program = find_stage(object, slot);
+
+		if (program)
+			bpf_program__set_autoload(program, stages >> slot & 1);
+	}
+}
+
+/* Puts the stages that were loaded into their slots. */
+static int install_stages(const struct bpf_object *object, int fd)
+{
+	int err = 0;
+
+	for (__u32 slot = 0; !err && slot < KS_SLOT_MAX; slot++) {
+		const struct bpf_program *program = find_stage(object, slot);
+		int stage = program ? bpf_program__fd(program) : -1;
+
+		if (stage >= 0 && bpf_map_update_elem(fd, &slot, &stage, BPF_ANY))
+			err = -errno;
+	}
+	return err;
+}
+
 /*
  * The type of the backstop's programs is unknown to libbpf 1.1, so it is set by number; the kernel knows it from 6.4 on.
  */
@@ -259,6 +299,7 @@ static int load_skeleton(const struct ks_kernel *kernel, struct keepstate_bpf *s
 	skeleton->rodata->ks_has_kernel_skb = kernel->sees_packets;
 	if (opts->tc_only)
 		leave_xdp_out(skeleton->obj);
+	choose_stages(skeleton->obj, kernel->stages);
 	prepare_backstop(skeleton->obj, opts->test_mode);
 	bpf_program__set_autoload(skeleton->progs.ks_ask_rules, opts->test_mode);
 	err = reuse ? reuse_maps(skeleton->obj, reuse, buckets) : 0;
@@ -267,7 +308,7 @@ static int load_skeleton(const struct ks_kernel *kernel, struct keepstate_bpf *s
 			      ?: ks_memory_check_table((__u64)ks_table_length(buckets) * sizeof(struct ks_bucket));
 	if (err)
 		return err;
-	err = keepstate_bpf__load(skeleton);
+	err = keepstate_bpf__load(skeleton) ?: install_stages(skeleton->obj, bpf_map__fd(skeleton->maps.ks_tc_stages));
 	return err ? complain_load(err) : 0;
 }
 
@@ -286,36 +327,57 @@ int ks_kernel_load_programs(struct ks_kernel *kernel, const struct ks_kernel_opt
 	return err ?: take_descriptors(kernel, skeleton->obj);
 }
 
-/* Uses the maps of the running programs, and leaves out all programs but the front. */
+/*
+ * Uses the maps of the running programs, and leaves out all programs: the caller chooses some. A map that is not in KS_KERNEL_MAPS
+ * is made again, so what is loaded later must not share one with what was there before.
+ */
 static int take_running(const struct ks_kernel *kernel, const struct bpf_object *object)
 {
 	struct bpf_program *program;
 	int err = 0;
 
 	for (unsigned i = 0; !err && i < KS_MAP_MAX; i++) {
-		if (ks_kernel_map_is_of_programs(i))
+		if (ks_kernel_map_is_of_programs(i) && i != KS_MAP_TC_STAGES)
 			leave_programs_out(find_map(object, i));
 		else
 			err = bpf_map__reuse_fd(find_map(object, i), kernel->maps[i]);
 	}
 	bpf_object__for_each_program(program, object)
-		bpf_program__set_autoload(
-			program, !strcmp(bpf_program__name(program), ks_kernel_program_name(KS_PROGRAM_FRONT)));
+		bpf_program__set_autoload(program, false);
 	return err;
+}
+
+/* Opens the skeleton for programs that are loaded beside those that run. */
+static int open_beside(const struct ks_kernel *kernel, struct keepstate_bpf **skeleton)
+{
+	ks_kernel_listen();
+	*skeleton = keepstate_bpf__open();
+	if (!*skeleton)
+		return -errno;
+	(*skeleton)->rodata->ks_has_kernel_skb = kernel->sees_packets;
+	return take_running(kernel, (*skeleton)->obj);
 }
 
 int ks_kernel_load_front(struct ks_kernel *kernel)
 {
 	ks_scoped(auto_skeleton) struct keepstate_bpf *skeleton = NULL;
-	int err;
+	int err = open_beside(kernel, &skeleton);
 
-	ks_kernel_listen();
-	skeleton = keepstate_bpf__open();
-	if (!skeleton)
-		return complain_load(-errno);
-	skeleton->rodata->ks_has_kernel_skb = kernel->sees_packets;
-	err = take_running(kernel, skeleton->obj) ?: keepstate_bpf__load(skeleton);
+	if (!err)
+		err = bpf_program__set_autoload(skeleton->progs.ks_front, true) ?: keepstate_bpf__load(skeleton);
 	if (err)
 		return complain_load(err);
 	return take_fd(bpf_program__fd(skeleton->progs.ks_front), &kernel->programs[KS_PROGRAM_FRONT]);
+}
+
+int ks_kernel_load_stages(const struct ks_kernel *kernel, __u32 stages)
+{
+	ks_scoped(auto_skeleton) struct keepstate_bpf *skeleton = NULL;
+	int err = open_beside(kernel, &skeleton);
+
+	if (!err) {
+		choose_stages(skeleton->obj, stages);
+		err = keepstate_bpf__load(skeleton) ?: install_stages(skeleton->obj, kernel->maps[KS_MAP_TC_STAGES]);
+	}
+	return err ? complain_load(err) : 0;
 }

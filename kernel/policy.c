@@ -223,7 +223,7 @@ int ks_kernel_set_policy(struct ks_kernel *kernel, const struct ks_policy *polic
 				   policy->config.limit_states, ks_kernel_capacity(kernel));
 		return -EFBIG;
 	}
-	err = prepare_sets(kernel, policy, &sets);
+	err = ks_kernel_need_stages(kernel, ks_stages_of(policy)) ?: prepare_sets(kernel, policy, &sets);
 	if (err)
 		return err;
 	err = install_tables(kernel, policy, slot) ?: ks_kernel_install_sets(kernel, &sets, slot);

@@ -183,8 +183,10 @@ static struct old_maps old_maps_of(struct ks_kernel *kernel)
 static int load_beside(struct ks_kernel *kernel, const struct ks_takeover *takeover, const int old[KS_MAP_MAX])
 {
 	const struct ks_kernel_opts opts = { .tc_only = true };
-	int err = ks_kernel_load_programs(kernel, &opts, takeover->buckets, old);
+	int err;
 
+	kernel->stages = KS_STAGES_ALL; /* flows are there already */
+	err = ks_kernel_load_programs(kernel, &opts, takeover->buckets, old);
 	if (!err)
 		err = carry_control(old[KS_MAP_CONTROL], kernel->maps[KS_MAP_CONTROL])
 			      ?: carry_guards(old[KS_MAP_GUARDS], kernel->maps[KS_MAP_GUARDS]);

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 
+import natlab as natlabs
 import pytest
 from lab import NOBODY, end_process, wait_for
 from natlab import CLIENT4, CLIENT6, INNER4, INNER6, MASQUERADE, SERVER4, SERVER6, WAN4, WAN6
@@ -101,6 +102,17 @@ def ways(four, six):
     """Every way with an IPv4 address; with an IPv6 address those that have words for it (RFC 2428)."""
     return [pytest.param(four, way, id=f"ipv4-{way}") for way in WAYS] + [
         pytest.param(six, way, id=f"ipv6-{way}") for way in ("passive", "active")]
+
+
+def test_the_first_helper_comes_with_a_takeover(natlab, gate, ftp):
+    """The firewall that is taken over was started without what helpers need."""
+    gate.stop()
+    gate.path.write_text(natlabs.ZONES + natlabs.RULES)
+    gate.start()
+    gate.crash()
+    gate.path.write_text(natlabs.ZONES + f"{HELPER}\n{MASQUERADE}\n" + natlabs.RULES)
+    gate.start()
+    transfer(natlab, natlab.client, SERVER4, ftp(natlab.server, SERVER4), "active-port")
 
 
 @pytest.mark.parametrize("server, way", ways(SERVER4, SERVER6))

@@ -341,6 +341,16 @@ def test_what_the_policy_does_not_allow_any_more_is_not_taken(net, firewall, wat
     assert talk.ask(talk.ftp).get("data") == "data"
 
 
+def test_a_helper_that_no_rule_assigns_any_more(net, firewall, watch):
+    """The start leaves out what its policy does not need; the control connection that comes back needs it."""
+    talk = Talk(net, watch, 10)
+    stop_saving(firewall)
+    firewall.path.write_text("\n".join(line for line in POLICY.splitlines() if not line.startswith("helper")) + "\n")
+    firewall.start()
+    assert firewall.data("status")[0]["table"]["saved"]["states"]["taken"] > 10
+    talk.goes_on()
+
+
 def test_zones_have_names(net, firewall, watch):
     """The zones stand in another order, so they have other numbers; one has another name."""
     talk = Talk(net, watch, 10)
