@@ -233,6 +233,7 @@ static void test_a_host_has_what_it_sent_and_got(void **state)
 	assert_int_equal(ks_view_init(&view, &wish), 0);
 	ks_view_add(&view, 1, &pair[0], none, NOW);
 	ks_view_add(&view, 2, &pair[1], none, NOW);
+	ks_view_finish(&view);
 	assert_int_equal(view.groups.count, 2);
 	for (unsigned i = 0; i < 2; i++) {
 		assert_int_equal(view.groups.list[i].sums.flows, 2);
