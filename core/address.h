@@ -69,6 +69,13 @@ _Static_assert(sizeof(struct ks_tuple) == 40, "a tuple has no padding");
 #define IPV4_LINK_LOCAL 169U /* 169.254.0.0/16 */
 #define IPV6_LINK_LOCAL 0xfeU /* fe80::/10; above it are groups */
 
+/* Word by word, as most addresses were stored just before: a CPU that loads them in one would wait for both stores. */
+static inline void ks_addr_copy(struct ks_addr *to, const struct ks_addr *from)
+{
+	to->d[0] = from->d[0];
+	to->d[1] = from->d[1];
+}
+
 static inline bool ks_addr_equal(const struct ks_addr *a, const struct ks_addr *b)
 {
 	return a->d[0] == b->d[0] && a->d[1] == b->d[1];

@@ -3,46 +3,48 @@
 #include "core/table/flow.h"
 
 /* Any total order will do, as long as both directions see the same one. */
-bool ks_addr_is_above(const struct ks_addr *a, const struct ks_addr *b)
-{
-	if (a->d[1] != b->d[1])
-		return a->d[1] > b->d[1];
-	return a->d[0] > b->d[0];
-}
-
 static inline bool sender_is_second(const struct ks_tuple *tuple)
 {
-	if (ks_addr_equal(&tuple->src, &tuple->dst))
-		return tuple->sport > tuple->dport;
-	return ks_addr_is_above(&tuple->src, &tuple->dst);
+	if (tuple->src.d[1] != tuple->dst.d[1])
+		return tuple->src.d[1] > tuple->dst.d[1];
+	if (tuple->src.d[0] != tuple->dst.d[0])
+		return tuple->src.d[0] > tuple->dst.d[0];
+	return tuple->sport > tuple->dport;
 }
 
+/* Where the fields of struct ks_flow_key lie in its tail. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define TAIL_PORT_SHIFT(n) (16 * (n))
+#define TAIL_PROTO_SHIFT 32
+#define TAIL_FAMILY_SHIFT 40
+#else
+#define TAIL_PORT_SHIFT(n) (48 - 16 * (n))
+#define TAIL_PROTO_SHIFT 24
+#define TAIL_FAMILY_SHIFT 20
+#endif
+
+_Static_assert(KS_KIND_FLOW == 0, "the tail of a flow's key has no bits of a kind");
+
 /*
- * The part of a key behind the addresses. Made in a register and stored at once, because it is hashed and compared as
- * one word right away.
+ * The part of a key behind the addresses. It is hashed and compared as one word right away, so it is made in a register:
+ * compilers store a structure by its fields and load it as a word, and the CPU waits until these stores are done.
  */
 static inline __u64 tail_make(const struct ks_tuple *tuple, __be16 first, __be16 second)
 {
-	const struct ks_flow_key key = {
-		.port = { first, second },
-		.proto = tuple->proto,
-		.family = tuple->family & 0xfU,
-		.kind = KS_KIND_FLOW,
-	};
-
-	return key.tail;
+	return (__u64)first << TAIL_PORT_SHIFT(0) | (__u64)second << TAIL_PORT_SHIFT(1) |
+	       (__u64)tuple->proto << TAIL_PROTO_SHIFT | (__u64)(tuple->family & KS_FAMILY_MASK) << TAIL_FAMILY_SHIFT;
 }
 
 __u32 ks_flow_key_make(const struct ks_tuple *tuple, struct ks_flow_key *key)
 {
 	if (sender_is_second(tuple)) {
-		key->addr[0] = tuple->dst;
-		key->addr[1] = tuple->src;
+		ks_addr_copy(&key->addr[0], &tuple->dst);
+		ks_addr_copy(&key->addr[1], &tuple->src);
 		key->tail = tail_make(tuple, tuple->dport, tuple->sport);
 		return 1;
 	}
-	key->addr[0] = tuple->src;
-	key->addr[1] = tuple->dst;
+	ks_addr_copy(&key->addr[0], &tuple->src);
+	ks_addr_copy(&key->addr[1], &tuple->dst);
 	key->tail = tail_make(tuple, tuple->sport, tuple->dport);
 	return 0;
 }

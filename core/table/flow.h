@@ -135,6 +135,8 @@ struct ks_flow {
 
 _Static_assert(__builtin_offsetof(struct ks_flow, flags) == __builtin_offsetof(struct ks_flow, state) + 1,
 	       "state and flags are compared as one word");
+_Static_assert(__builtin_offsetof(struct ks_flow, state) == 4 && __builtin_offsetof(struct ks_flow, seen) == 8,
+	       "state, flags and zones are what one word has beside the version");
 _Static_assert(sizeof(struct ks_flow) == 88, "a flow and its key are two cache lines");
 _Static_assert(KS_UDP_CLASSES <= 16, "a class is four bits");
 
@@ -245,9 +247,6 @@ static inline __u32 ks_flow_orig_side(const struct ks_flow *flow)
 {
 	return !!(flow->flags & KS_FLOW_ORIG_IS_HIGH);
 }
-
-/* The order of addresses by which keys are normalised. */
-bool ks_addr_is_above(const struct ks_addr *a, const struct ks_addr *b);
 
 /* Turns a packet's tuple into the normalised key; returns 1 if the sender is the key's second address, else 0. */
 __u32 ks_flow_key_make(const struct ks_tuple *tuple, struct ks_flow_key *key);

@@ -108,10 +108,14 @@ static inline void slot_release(struct ks_slot *slot, __u32 version)
 	ks_store_release(&slot->flow.version, version + 2);
 }
 
+#define FLOW_HEAD_LEN __builtin_offsetof(struct ks_flow, seen) /* the word with the version, which is written last */
+
+/* The version is not stored into the copy first: a CPU that loads several words at once would wait for that store. */
 static inline void slot_write(struct ks_slot *slot, struct ks_entry *e, __u32 version)
 {
-	e->after.version = version + 1;
-	ks_words_store(&slot->flow, &e->after, sizeof(slot->flow));
+	ks_store_relaxed((__u32 *)&slot->flow.state, ks_load32(&e->after.state));
+	ks_words_store((__u8 *)&slot->flow + FLOW_HEAD_LEN, (const __u8 *)&e->after + FLOW_HEAD_LEN,
+		       sizeof(slot->flow) - FLOW_HEAD_LEN);
 	slot_release(slot, version);
 	e->after.version = version + 2;
 }

@@ -52,6 +52,10 @@ static void test_symmetry(void **state)
 		assert_memory_equal(&a.addr[!side_a], &t.dst, sizeof(t.dst));
 		assert_int_equal(a.port[side_a], t.sport);
 		assert_int_equal(a.port[!side_a], t.dport);
+		assert_int_equal(a.proto, t.proto);
+		assert_int_equal(a.family, t.family);
+		assert_int_equal(a.kind, KS_KIND_FLOW);
+		assert_int_equal(a.link, 0);
 	}
 }
 
