@@ -74,7 +74,7 @@ static inline __u32 parse_link(const __u8 *head, struct ks_packet *pkt, __u32 *v
  * The one's complement sum over the header is all ones when it is right (RFC 1071). 32-bit words are added first;
  * folding brings their carries back in.
  */
-static bool ipv4_checksum_ok(const __u8 *ip, __u32 ihl)
+static inline bool ipv4_checksum_ok(const __u8 *ip, __u32 ihl)
 {
 	__u64 sum = (__u64)ks_load32(ip) + ks_load32(ip + 4) + ks_load32(ip + 8) + ks_load32(ip + IPV4_SRC_OFF) +
 		    ks_load32(ip + IPV4_DST_OFF);
@@ -94,11 +94,31 @@ static bool ipv4_checksum_ok(const __u8 *ip, __u32 ihl)
  * Bytes of the datagram from the length field. A GSO packet above 64 KiB
  * ("BIG TCP") says 0 there, and its length is that of the frame.
  */
-static __u32 datagram_length(const struct ks_packet *pkt, __u32 said, __u32 is_zero)
+static inline __u32 datagram_length(const struct ks_packet *pkt, __u32 said, __u32 is_zero)
 {
 	__u32 rest = pkt->wire_len - pkt->l3_off;
 
 	return is_zero && rest > IP_LENGTH_MAX ? rest : said;
+}
+
+/* Checks the header of `ihl` bytes at `off`, and reads the length of its datagram. Returns 0 or a reason. */
+static ks_inline __u32 ipv4_check(const __u8 *ip, const struct ks_packet *pkt, __u32 off, __u32 ihl, __u32 options,
+				  __u32 *total)
+{
+	__u32 said = ks_be16(ks_load16(ip + IPV4_TOTAL_LENGTH_OFF));
+
+	*total = datagram_length(pkt, said, said == 0);
+	if (*total < ihl || off + *total > pkt->wire_len)
+		return KS_REASON_IP_TOTAL_LENGTH;
+	return options & KS_OPT_NO_IP_CHECKSUM || ipv4_checksum_ok(ip, ihl) ? 0 : KS_REASON_IP_CHECKSUM;
+}
+
+static ks_inline void ipv4_take(const __u8 *head, const __u8 *ip, struct ks_packet *pkt, __u32 off, __u32 total)
+{
+	ks_addresses_read(head, off, KS_IPV4, &pkt->tuple);
+	pkt->hop_limit = ip[IPV4_TTL_OFF];
+	pkt->traffic_class = ip[IPV4_TOS_OFF];
+	pkt->l3_len = total;
 }
 
 static __u32 parse_ipv4(const __u8 *head, struct ks_packet *pkt, struct ks_upper *up, __u32 options)
@@ -119,22 +139,16 @@ static __u32 parse_ipv4(const __u8 *head, struct ks_packet *pkt, struct ks_upper
 	reason = ks_head_need(pkt, pkt->l3_off, ihl);
 	if (reason)
 		return reason;
-	total = ks_be16(ks_load16(ip + IPV4_TOTAL_LENGTH_OFF));
-	total = datagram_length(pkt, total, total == 0);
-	if (total < ihl || pkt->l3_off + total > pkt->wire_len)
-		return KS_REASON_IP_TOTAL_LENGTH;
-	if (!(options & KS_OPT_NO_IP_CHECKSUM) && !ipv4_checksum_ok(ip, ihl))
-		return KS_REASON_IP_CHECKSUM;
+	reason = ipv4_check(ip, pkt, pkt->l3_off, ihl, options, &total);
+	if (reason)
+		return reason;
 	if (ks_unlikely(ihl > IPV4_HEADER_LEN)) {
 		ihl = (__u32)ks_hide_value(ihl, pkt->wire_len); /* the sum was a path for each length (V15) */
 		reason = ks_ipv4_options_check(ip, pkt, ihl, options);
 		if (reason)
 			return reason;
 	}
-	ks_addresses_read(head, pkt->l3_off, KS_IPV4, &pkt->tuple);
-	pkt->hop_limit = ip[IPV4_TTL_OFF];
-	pkt->traffic_class = ip[IPV4_TOS_OFF];
-	pkt->l3_len = total;
+	ipv4_take(head, ip, pkt, pkt->l3_off, total);
 	up->proto = ip[IPV4_PROTO_OFF];
 	up->off = pkt->l3_off + ihl;
 	field = ks_be16(ks_load16(ip + IPV4_FRAGMENT_OFF));
@@ -172,13 +186,56 @@ static __u32 parse_ipv6(const __u8 *head, struct ks_packet *pkt, struct ks_upper
 	return ks_ipv6_walk(head, pkt, pkt->l3_off + total, up);
 }
 
+/* The beginning of nearly every frame: Ethernet without tags, and IPv4 without options. */
+#define PLAIN_LEN (ETH_HEADER_LEN + IPV4_HEADER_LEN)
+#define PLAIN_VERSION_IHL (KS_IPV4 << IP_VERSION_SHIFT | IPV4_HEADER_LEN / IPV4_IHL_UNIT)
+
+static ks_inline bool is_plain(const __u8 *head, const struct ks_packet *pkt)
+{
+	const __u8 *ip = head + ETH_HEADER_LEN;
+
+	return pkt->link == KS_LINK_ETHERNET && pkt->head_len >= PLAIN_LEN &&
+	       ks_load16(head + ETH_TYPE_OFF) == ks_be16(ETH_TYPE_IPV4) && ip[0] == PLAIN_VERSION_IHL &&
+	       !(ks_load16(ip + IPV4_FRAGMENT_OFF) & ks_be16(IPV4_FRAGMENT_MASK));
+}
+
+/* The same as parse_link() and parse_ipv4(), for a frame of which they would find nothing odd but its lengths and its checksum. */
+static ks_inline __u32 parse_plain(const __u8 *head, struct ks_packet *pkt, struct ks_upper *up, __u32 options)
+{
+	const __u8 *ip = head + ETH_HEADER_LEN;
+	__u32 total, reason;
+
+	pkt->l3_off = ETH_HEADER_LEN;
+	reason = ipv4_check(ip, pkt, ETH_HEADER_LEN, IPV4_HEADER_LEN, options, &total);
+	if (reason)
+		return reason;
+	ipv4_take(head, ip, pkt, ETH_HEADER_LEN, total);
+	up->proto = ip[IPV4_PROTO_OFF];
+	up->off = PLAIN_LEN;
+	return 0;
+}
+
+/* Reads the link header and the IP header, whatever they are. */
+static __u32 parse_network(const __u8 *head, struct ks_packet *pkt, struct ks_upper *up, __u32 options)
+{
+	__u32 version = 0, reason = parse_link(head, pkt, &version);
+
+	if (reason == KS_REASON_OK_NOT_IP)
+		pkt->flags |= KS_PKT_NOT_IP;
+	if (reason)
+		return reason;
+	return version == KS_IPV4 ? parse_ipv4(head, pkt, up, options) : parse_ipv6(head, pkt, up);
+}
+
 static __u32 parse_upper(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 {
-	switch (pkt->tuple.proto) {
-	case KS_PROTO_TCP:
+	__u32 proto = pkt->tuple.proto;
+
+	if (ks_likely(proto == KS_PROTO_TCP))
 		return ks_tcp_parse(head, pkt, l4_len);
-	case KS_PROTO_UDP:
+	if (ks_likely(proto == KS_PROTO_UDP))
 		return ks_udp_parse(head, pkt, l4_len);
+	switch (proto) {
 	case KS_PROTO_ICMP:
 	case KS_PROTO_ICMPV6:
 		return ks_icmp_parse(head, pkt, l4_len);
@@ -205,7 +262,7 @@ static __u32 parse_upper(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 /* A packet from a host to itself never travels, except between the ports of a loopback. */
 static bool is_land(const struct ks_tuple *tuple)
 {
-	return ks_addr_equal(&tuple->src, &tuple->dst) && tuple->sport == tuple->dport &&
+	return tuple->sport == tuple->dport && ks_addr_equal(&tuple->src, &tuple->dst) &&
 	       ks_proto_has_ports(tuple->proto);
 }
 
@@ -289,19 +346,13 @@ static inline __u32 fragment_refused(const struct ks_packet *pkt)
 __u32 ks_packet_parse(const __u8 *head, struct ks_packet *pkt, __u32 options)
 {
 	struct ks_upper up = {};
-	__u32 version = 0, fragment, reason;
+	__u32 fragment, reason;
 
 	packet_init(pkt);
-	reason = parse_link(head, pkt, &version);
-	if (reason) {
-		if (reason == KS_REASON_OK_NOT_IP)
-			pkt->flags |= KS_PKT_NOT_IP;
-		return reason;
-	}
-	if (version == KS_IPV4)
-		reason = parse_ipv4(head, pkt, &up, options);
+	if (ks_likely(is_plain(head, pkt)))
+		reason = parse_plain(head, pkt, &up, options);
 	else
-		reason = parse_ipv6(head, pkt, &up);
+		reason = parse_network(head, pkt, &up, options);
 	if (ks_unlikely(up.frag_at)) {
 		fragment = parse_fragment(pkt, &up);
 		if (!reason)
