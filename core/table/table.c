@@ -117,7 +117,7 @@ ks_isolated __u32 ks_table_read_isolated(struct ks_env *env, struct ks_entry *e)
 ks_isolated __u32 ks_table_find_isolated(struct ks_env *env, struct ks_entry *e)
 {
 	const struct ks_table_shape *shape;
-	struct candidates p;
+	__u16 tag;
 
 	ks_hide_bound(env); /* else the compiler sees that the tables need none, and passes none */
 	if (ks_missing(e))
@@ -128,16 +128,17 @@ ks_isolated __u32 ks_table_find_isolated(struct ks_env *env, struct ks_entry *e)
 	shape = env_table_shape(env);
 	if (!shape)
 		return 0;
-	p = candidates_of(e->hash, shape);
+	tag = ks_table_tag(e->hash);
 	for (__u32 n = 0; n < 2; n++) {
-		const struct ks_tags *tags = tags_in(env, shape, p.bucket[n]);
+		__u32 index = ks_table_bucket(shape, e->hash, n);
+		const struct ks_tags *tags = tags_in(env, shape, index);
 		const struct ks_bucket *bucket;
 
-		if (!tags || !tags_have(tags, p.tag))
+		if (!tags || !tags_have(tags, tag))
 			continue;
-		bucket = env_bucket(env, p.bucket[n]);
-		if (bucket && bucket_search(bucket, tags, p.tag, e)) {
-			e->ref.bucket = p.bucket[n];
+		bucket = env_bucket(env, index);
+		if (bucket && bucket_search(bucket, tags, tag, e)) {
+			e->ref.bucket = index;
 			break;
 		}
 	}
