@@ -36,8 +36,8 @@ static int table_create(struct ks_engine *engine, __u32 flows)
 	void *memory;
 
 	engine->shape.buckets = ks_table_buckets(flows);
-	sets = (size_t)ks_table_length(engine->shape.buckets) *
-	       sizeof(struct ks_bucket); /* they begin there, on a cache line of their own */
+	engine->length = ks_table_length(engine->shape.buckets);
+	sets = (size_t)engine->length * sizeof(struct ks_bucket); /* they begin there, on a cache line of their own */
 	size = sets + KS_CHALLENGE_SETS * sizeof(struct ks_challenge_set);
 	size = (size + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
 	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -58,6 +58,7 @@ static int table_share(struct ks_engine *engine, const struct ks_table_memory *m
 	engine->counts = memory->counts;
 	engine->budgets = memory->budgets;
 	engine->shape = memory->shape;
+	engine->length = ks_table_length(memory->shape.buckets);
 	engine->buckets = memory->buckets;
 	engine->challenge_sets = memory->challenge_sets;
 	if (memory->challenges)
@@ -288,22 +289,28 @@ const __u8 *ks_engine_output(const struct ks_engine *engine, __u32 *length)
 	return engine->changed ? engine->output : engine->frame->data;
 }
 
-/* The tags of the first (n = 0) or second bucket of a hash. */
-static const struct ks_tags *tags_at(const struct ks_engine *engine, __u64 hash, __u32 n)
-{
-	return ks_tags_of(engine->buckets, engine->shape.buckets, ks_table_bucket(&engine->shape, hash, n));
-}
+/* Where a flow is first looked for. */
+struct place {
+	const struct ks_bucket *bucket; /* NULL: the packet is not looked for */
+	const struct ks_tags *tags;
+};
 
-static void prefetch_tags(const struct ks_engine *engine, __u64 hash, __u32 n)
+/* Fetches the tags of the first (n = 0) or second bucket of a hash. */
+static ks_inline struct place prefetch_tags(const struct ks_engine *engine, __u64 hash, __u32 n)
 {
-	__builtin_prefetch(tags_at(engine, hash, n));
+	__u32 index = ks_table_bucket(&engine->shape, hash, n);
+	struct place place = { .bucket = &engine->buckets[index],
+			       .tags = ks_tags_of(engine->buckets, engine->shape.buckets, index) };
+
+	__builtin_prefetch(place.tags);
+	return place;
 }
 
 /* Fetches the two lines of the flow whose tag fits, to be written. Returns false if no tag does. */
-static bool prefetch_flow(const struct ks_engine *engine, __u64 hash, __u32 n)
+static ks_inline bool prefetch_flow(const struct place *place, __u64 hash)
 {
-	const struct ks_bucket *bucket = &engine->buckets[ks_table_bucket(&engine->shape, hash, n)];
-	const struct ks_tags *tags = tags_at(engine, hash, n);
+	const struct ks_bucket *bucket = place->bucket;
+	const struct ks_tags *tags = place->tags;
 	__u16 tag = ks_table_tag(hash);
 
 	for (__u32 k = 0; k < KS_BUCKET_SLOTS; k++) {
@@ -318,17 +325,21 @@ static bool prefetch_flow(const struct ks_engine *engine, __u64 hash, __u32 n)
 	return false;
 }
 
-void ks_engine_inspect_burst(struct ks_engine *engine, const struct ks_frame *frames, unsigned count, bool dry,
-			     struct ks_inspection *insp)
+/* At most KS_BURST_MAX frames. */
+static void burst_inspect(struct ks_engine *engine, const struct ks_frame *frames, unsigned count, bool dry,
+			  struct ks_inspection *insp)
 {
+	struct place place[KS_BURST_MAX];
+
 	for (unsigned i = 0; i < count; i++) {
 		frame_offer(engine, &frames[i], dry, &insp[i]);
 		ks_inspect_begin(ks_engine_env(engine), &insp[i], frames[i].data);
+		place[i].bucket = NULL;
 		if (insp[i].stage == KS_STAGE_FIND)
-			prefetch_tags(engine, insp[i].flow.hash, 0);
+			place[i] = prefetch_tags(engine, insp[i].flow.hash, 0);
 	}
 	for (unsigned i = 0; i < count; i++) {
-		if (insp[i].stage == KS_STAGE_FIND && !prefetch_flow(engine, insp[i].flow.hash, 0))
+		if (place[i].bucket && !prefetch_flow(&place[i], insp[i].flow.hash))
 			prefetch_tags(engine, insp[i].flow.hash, 1);
 	}
 	for (unsigned i = 0; i < count; i++) {
@@ -336,6 +347,13 @@ void ks_engine_inspect_burst(struct ks_engine *engine, const struct ks_frame *fr
 		engine->changed = false;
 		ks_inspect_finish(ks_engine_env(engine), &insp[i], frames[i].data);
 	}
+}
+
+void ks_engine_inspect_burst(struct ks_engine *engine, const struct ks_frame *frames, unsigned count, bool dry,
+			     struct ks_inspection *insp)
+{
+	for (unsigned done = 0; done < count; done += KS_BURST_MAX)
+		burst_inspect(engine, frames + done, KS_MIN(count - done, KS_BURST_MAX), dry, insp + done);
 }
 
 struct ks_env *ks_engine_env(struct ks_engine *engine)

@@ -111,7 +111,7 @@ struct ks_bucket *env_bucket(struct ks_env *env, __u32 index)
 {
 	struct ks_engine *engine = ks_engine_of(env);
 
-	return index < ks_table_length(engine->shape.buckets) ? &engine->buckets[index] : NULL;
+	return index < engine->length ? &engine->buckets[index] : NULL;
 }
 
 struct ks_budget *env_budget(struct ks_env *env, __u32 index)

@@ -34,6 +34,7 @@ struct ks_engine {
 	struct ks_budget own_budgets[KS_BUDGETS];
 	struct ks_budget *budgets; /* the same for these */
 	struct ks_bucket *buckets;
+	__u32 length; /* of that array: ks_table_length() */
 	size_t mapped; /* bytes at `buckets`; 0: another engine's */
 	__u64 now;
 	__s64 wall; /* ks_engine_set_wall() */

@@ -187,13 +187,13 @@ static void datagram_make(__u8 frame[60], __u32 random)
 static void test_bursts(void **state)
 {
 	struct ks_engine *single = engine_make(), *burst = engine_make();
-	static struct ks_inspection insp[KS_BURST_MAX], one;
-	static __u8 data[KS_BURST_MAX][60];
-	struct ks_frame frames[KS_BURST_MAX];
+	static struct ks_inspection insp[3 * KS_BURST_MAX], one;
+	static __u8 data[3 * KS_BURST_MAX][60];
+	struct ks_frame frames[3 * KS_BURST_MAX];
 	__u32 random = 1;
 
 	for (unsigned round = 0; round < 500; round++) {
-		unsigned count = 1 + round % KS_BURST_MAX;
+		unsigned count = 1 + round % (3 * KS_BURST_MAX); /* with more than KS_BURST_MAX it is several */
 
 		ks_engine_set_time(single, (round + 1) * SECOND);
 		ks_engine_set_time(burst, (round + 1) * SECOND);
