@@ -30,20 +30,24 @@ struct bench {
 	struct ks_inspection burst[KS_BURST_MAX];
 };
 
-static struct ks_frame frame_of(const __u8 *data, bool reply)
+/* Stored field by field: of a whole that is copied the CPU would wait for the stores of its parts, a tenth of a packet's time. */
+static inline void frame_set(struct ks_frame *frame, const __u8 *data, bool reply)
 {
-	return (struct ks_frame){ .data = data,
-				  .captured = BENCH_FRAME,
-				  .length = BENCH_FRAME,
-				  .link = KS_LINK_ETHERNET,
-				  .from = reply ? BENCH_WAN : BENCH_LAN,
-				  .to = reply ? BENCH_LAN : BENCH_WAN };
+	frame->data = data;
+	frame->captured = BENCH_FRAME;
+	frame->length = BENCH_FRAME;
+	frame->link = KS_LINK_ETHERNET;
+	frame->from = reply ? BENCH_WAN : BENCH_LAN;
+	frame->to = reply ? BENCH_LAN : BENCH_WAN;
+	frame->tag = 0;
+	frame->mark = 0;
 }
 
 static __u32 offer(struct bench *b, const __u8 *data, bool reply)
 {
-	struct ks_frame frame = frame_of(data, reply);
+	struct ks_frame frame;
 
+	frame_set(&frame, data, reply);
 	b->now += NSEC_PER_PACKET;
 	ks_engine_set_time(b->engine, b->now);
 	return ks_engine_inspect(b->engine, &frame, false, &b->insp);
@@ -80,7 +84,7 @@ static __u32 offer_burst(struct bench *b, __u32 *next, __u32 size, __u32 reason)
 	__u32 wrong = 0;
 
 	for (__u32 i = 0; i < size; i++) {
-		frames[i] = frame_of(b->frames + (size_t)*next * FRAME_STRIDE, false);
+		frame_set(&frames[i], b->frames + (size_t)*next * FRAME_STRIDE, false);
 		*next = *next + 1 < b->flows ? *next + 1 : 0;
 	}
 	b->now += size * NSEC_PER_PACKET;
