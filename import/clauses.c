@@ -81,8 +81,8 @@ static unsigned icmp_items(const struct ks_spans *spans)
 		const __u64 low = spans->list[i].lo[1], high = spans->list[i].hi[1];
 
 		count += (unsigned)((high >> KS_ICMP_TYPE_SHIFT) - (low >> KS_ICMP_TYPE_SHIFT)) + 1;
-		count += low & CODES ? CODES + 1 - (low & CODES) : 0;
-		count += (high & CODES) != CODES ? (high & CODES) + 1 : 0;
+		count += low & CODES ? (unsigned)(CODES + 1 - (low & CODES)) : 0;
+		count += (high & CODES) != CODES ? (unsigned)(high & CODES) + 1 : 0;
 	}
 	return count;
 }

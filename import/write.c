@@ -126,9 +126,9 @@ static void inbound_write(struct writer *writer, const struct ks_flat_entry *ent
 
 static void source_write(struct writer *writer, const struct ks_flat_entry *entry)
 {
-	const struct ks_import_target *target = &entry->rule->target;
+	const struct ks_import_target *target = entry->rule ? &entry->rule->target : NULL;
 
-	if (entry->verdict == KS_IMPORT_ACCEPT) {
+	if (entry->verdict == KS_IMPORT_ACCEPT || !target) {
 		fputs(" exempt", writer->out);
 		return;
 	}
@@ -292,13 +292,16 @@ static bool entries_are_same(const struct ks_flat_entry *v4, const struct ks_fla
 static void entry_write(struct writer *writer, const struct ks_flat_entry *v4, const struct ks_flat_entry *v6,
 			bool translates)
 {
-	const struct ks_clause_rule rule = {
+	const struct ks_flat_entry *any = v4 ? v4 : v6;
+	struct ks_clause_rule rule = {
 		.of = { v4 ? &v4->piece.region : NULL, v6 ? &v6->piece.region : NULL },
-		.verdict = v4 ? v4->verdict : v6->verdict,
 		.translates = translates,
 	};
 
-	rule_write(writer, &rule, v4 ? v4 : v6);
+	if (!any)
+		return;
+	rule.verdict = any->verdict;
+	rule_write(writer, &rule, any);
 }
 
 /* Writes the lists of both families as one; where they say the same it is one rule. */
