@@ -29,8 +29,8 @@ static inline const struct ks_rule_info *ks_deed_info(const struct ks_deed *deed
 #define KS_DIFFERS_LIMITS 0x08U
 #define KS_DIFFERS_HELPER 0x10U
 #define KS_DIFFERS_TIMEOUT 0x20U
-#define KS_DIFFERS_SETS 0x40U /* what is added to them */
-#define KS_DIFFERS_PACKETS 0x80U /* what is changed in them, and if their numbers are checked (asymmetric) */
+#define KS_DIFFERS_SETS 0x40U /* to which it adds addresses */
+#define KS_DIFFERS_PACKETS 0x80U /* how it changes them, and if their numbers are checked (asymmetric) */
 
 /* Returns KS_DIFFERS_* of two entries of lists of one kind, perhaps of two policies; 0 if they do the same. */
 unsigned ks_deeds_differ(const struct ks_deed *a, const struct ks_deed *b);
