@@ -160,7 +160,7 @@ void agreement_advance(struct agreement *agreement, __u64 ns)
 void agreement_summary(const struct agreement *agreement)
 {
 	printf("# %u left changed; the front dropped %u, express sent on %u;", agreement->changed,
-	       kernel_home_refused(&agreement->homes[3]), kernel_home_sent(&agreement->homes[3]));
+	       kernel_home_front(&agreement->homes[3])->refused, kernel_home_front(&agreement->homes[3])->sent);
 	for (unsigned i = 0; i < KS_REASON_MAX; i++) {
 		if (agreement->reasons[i])
 			printf(" %s %u;", ks_reason_name(i), agreement->reasons[i]);

@@ -367,8 +367,8 @@ int main(int argc, char **argv)
 		file_agree(&bench, found.gl_pathv[i]);
 	globfree(&found);
 	records_fini(&bench);
-	printf("# the front has dropped %u packets, express has sent on %u\n", kernel_home_refused(&bench.homes[FRONT]),
-	       kernel_home_sent(&bench.homes[FRONT]));
+	printf("# the front has dropped %u packets, express has sent on %u\n",
+	       kernel_home_front(&bench.homes[FRONT])->refused, kernel_home_front(&bench.homes[FRONT])->sent);
 	kernel_home_close(&bench.homes[FRONT]);
 	kernel_home_close(&bench.homes[XDP]);
 	kernel_home_close(&bench.homes[TC]);

@@ -41,8 +41,7 @@ struct kernel_home {
 	bool short_of_ports; /* the same: a search for a port has failed */
 	bool challenged; /* the same: a SYN was challenged */
 	struct kernel_told told; /* the owner's */
-	unsigned refused; /* packets that the front has dropped, ... */
-	unsigned sent; /* ... and that express has sent on */
+	struct kernel_front front;
 	__u32 ending; /* the same: how often a limit has ended the flows of a source, when the clock was last turned */
 };
 
@@ -267,8 +266,8 @@ static int programs_run(struct kernel_home *home, bool resumed, struct bpf_test_
 	if (home->hook == HOOK_FRONT && !resumed) {
 		if (bpf_prog_test_run_opts(ks_kernel_program_fd(home->kernel, KS_PROGRAM_FRONT), opts))
 			return -errno;
-		home->refused += opts->retval == XDP_DROP;
-		home->sent += opts->retval == XDP_TX;
+		home->front.refused += opts->retval == XDP_DROP;
+		home->front.sent += opts->retval == XDP_TX;
 		if (opts->retval != XDP_PASS)
 			return 0;
 		opts->data_size_out = room;
@@ -529,14 +528,9 @@ void kernel_home_forget_policy(struct ks_home *home)
 	made->owner->policy = NULL;
 }
 
-unsigned kernel_home_refused(const struct ks_home *home)
+const struct kernel_front *kernel_home_front(const struct ks_home *home)
 {
-	return ((const struct kernel_home *)home->self)->refused;
-}
-
-unsigned kernel_home_sent(const struct ks_home *home)
-{
-	return ((const struct kernel_home *)home->self)->sent;
+	return &((const struct kernel_home *)home->self)->front;
 }
 
 const struct ks_kernel *kernel_home_kernel(const struct ks_home *home)

@@ -36,8 +36,11 @@ void kernel_home_close(struct ks_home *home);
 void kernel_home_forget_policy(struct ks_home *home);
 
 /* The packets that the front of a home has dropped, and those that express has sent on. */
-unsigned kernel_home_refused(const struct ks_home *home);
-unsigned kernel_home_sent(const struct ks_home *home);
+struct kernel_front {
+	unsigned refused, sent;
+};
+
+const struct kernel_front *kernel_home_front(const struct ks_home *home);
 
 /* The programs of a home: several may share them. */
 const struct ks_kernel *kernel_home_kernel(const struct ks_home *home);
