@@ -26,6 +26,7 @@ struct bench_opts {
 	bool xdp; /* else tc */
 	bool fresh; /* every packet opens a flow; else flows are established first */
 	bool reply; /* frames go the other way */
+	bool summed; /* datagrams have a checksum: of the first 65,536 flows, a right one */
 	bool sustain; /* connections: go on when nothing comes back, and tell how many were made in every second; frames: at --rate */
 	const char *device;
 	const char *address;

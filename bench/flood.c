@@ -105,6 +105,8 @@ int bench_flood(const struct bench_opts *opts)
 		return bench_fail(err, "--macs");
 	if (opts->address && inet_pton(AF_INET, opts->address, &target) != 1)
 		return bench_fail(-EINVAL, "--address");
+	if (opts->summed)
+		bench_datagram_sum(frame);
 	if (target)
 		bench_syn_aim(frame, target, (__u16)opts->port);
 	err = bench_programs_init(&programs, BENCH_HOOK_XDP, 1);

@@ -104,6 +104,18 @@ void bench_frame_make(enum bench_step step, __u32 index, bool reply, __u8 *frame
 	}
 }
 
+void bench_datagram_sum(__u8 *frame)
+{
+	__u8 *ip = frame + BENCH_IP_OFF, *l4 = frame + BENCH_L4_OFF;
+	__u32 sum = KS_PROTO_UDP + IP_LEN - 20;
+
+	for (unsigned i = 12; i < IP_LEN; i += 2) /* from the addresses on */
+		sum += (__u32)(ip[i] << 8 | ip[i + 1]);
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	store16(l4 + 6, ~sum & 0xffff);
+}
+
 void bench_syn_aim(__u8 *frame, __be32 address, __u16 port)
 {
 	__u8 *ip = frame + BENCH_IP_OFF, *l4 = frame + BENCH_L4_OFF;

@@ -32,6 +32,9 @@ enum bench_step bench_step_steady(bool tcp);
 /* Random order in which n flows are visited: a permutation, the same at every call. NULL without memory. */
 __u32 *bench_order_make(__u32 n);
 
+/* Gives a datagram the checksum that it has with the ends of any of the first 65,536 flows (flows.h): their sum is the same. */
+void bench_datagram_sum(__u8 *frame);
+
 /* Makes the SYN one from 198.18.0.0 to an IPv4 address and port. */
 void bench_syn_aim(__u8 *frame, __be32 address, __u16 port);
 

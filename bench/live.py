@@ -188,18 +188,23 @@ class Lab:
         raise RuntimeError(f"keepstate did not start: {log.read_text()[-500:]}")
 
 
-def small_packets(lab, flows, count, answered=True):
-    """Packets that arrive in a second of one core, of flows that both sides have spoken on (or only the client)."""
+def small_packets(lab, flows, count, answered=True, ready=None, **options):
+    """Packets that arrive in a second of one core, of flows that both sides have spoken on (or only the client).
+
+    `ready` is called when they can arrive; options are those of the generator.
+    """
     sinks = [lab.start(role, lab.bench.command("sink", device="eth0")) for role in ("client", "server")]
     try:
+        if ready:
+            ready(lab)
         for role, sink in (("client", sinks[1]), ("server", sinks[0]))[:1 + answered]:
             before = lab.counted(sink)
-            lab.flood(role, flows=flows, count=flows, fresh=True)
+            lab.flood(role, flows=flows, count=flows, fresh=True, **options)
             arrived = lab.counted(sink) - before
             if arrived < 0.99 * flows:
                 raise RuntimeError(f"only {arrived:,} of {flows:,} opening frames from the {role} arrived")
         before = lab.counted(sinks[1])
-        seconds = lab.flood("client", flows=flows, count=count)
+        seconds = lab.flood("client", flows=flows, count=count, **options)
         return (lab.counted(sinks[1]) - before) / seconds
     finally:
         for sink in sinks:
@@ -272,6 +277,31 @@ def measure(bench, out):
         out.rate(what, unit, ours, "nftables", found[what, "nftables"])
     if len(rows) < 4:
         out.note("live, bulk TCP: left out: iperf3 is not installed")
+
+
+def express_wait(lab):
+    """Waits until nothing stands in the way of express, which the daemon asks every second."""
+    for _ in range(100):
+        status = lab.bench.call([lab.bench.keepstate, "status", "--json", "--netns", lab.names["gateway"]])
+        if "no_express" not in status and '"wanted": true' in status.replace('":true', '": true'):
+            return
+        time.sleep(0.2)
+    raise RuntimeError("express is not taken: " + status)
+
+
+def express(bench, out):
+    """Small packets, with checksums, that XDP sends on, beside the same by tc."""
+    flows, count = 1000, 400000 if bench.quick else 1500000
+    kinds = (("none", "none", "", None), ("nftables", "nftables", "", None), ("short way", "keepstate", "", None),
+             ("express", "keepstate", "option xdp always, express on\n", express_wait))
+    found = {name: [] for name, *_ in kinds}
+    with Lab(bench) as lab:
+        for _ in range(bench.runs):
+            for name, kind, more, ready in kinds:
+                with lab.firewall(kind, more=("", more)):
+                    found[name].append(small_packets(lab, flows, count, ready=ready, summed=True))
+    for name, peer in (("none", "no firewall"), ("nftables", "nftables"), ("short way", "the short way by tc")):
+        out.rate(f"express, small packets, {flows:,} flows", "packets/s", found["express"], peer, found[name])
 
 
 def table_size():

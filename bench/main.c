@@ -60,6 +60,7 @@ static const struct {
 	BOOL(xdp),
 	BOOL(fresh),
 	BOOL(reply),
+	BOOL(summed),
 	BOOL(sustain),
 	TEXT(device),
 	TEXT(address),
