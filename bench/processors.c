@@ -140,7 +140,7 @@ static int count_flow(const struct ks_flow_key *key, const struct ks_flow *flow,
 	return 0;
 }
 
-/* What the flows themselves have counted. */
+/* Sums up the packets that the flows themselves have counted. */
 static int flows_count(const struct crowd *crowd, __u64 *packets)
 {
 	*packets = 0;
