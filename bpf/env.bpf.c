@@ -265,16 +265,38 @@ ks_type_shown const struct ks_schedule *env_schedule(struct ks_env *env, __u32 i
 	return &config->schedule[half][index & (KS_SCHEDULES_MAX - 1)];
 }
 
+/* The user of the socket that sends the packet. A connection that is not complete yet, and one that waits for its end, has none. */
+static ks_inline void user_tell(struct __sk_buff *skb, struct ks_facts *facts)
+{
+	struct bpf_sock *sk = skb->sk;
+
+	if (!sk || !bpf_sk_fullsock(sk))
+		return;
+	facts->uid = bpf_get_socket_uid(skb);
+	facts->has_uid = 1;
+}
+
+static ks_inline void test_facts(const struct ks_control *control, struct ks_facts *facts)
+{
+	if (!control)
+		return;
+	facts->mark = control->test_mark;
+	facts->uid = control->test_uid;
+	facts->has_uid = control->test_has_uid;
+}
+
 /* A frame at XDP has no mark: the front leaves packets whose mark is asked for to ingress. */
 void env_facts(struct ks_env *env, __u32 asks, struct ks_facts *facts)
 {
-	const struct __sk_buff *skb = env->ctx;
-	const struct ks_control *control = control_get();
+	struct __sk_buff *skb = env->ctx;
 
-	if (ks_test_mode)
-		facts->mark = control ? control->test_mark : 0;
-	else if (env->hook == HOOK_TC)
+	if (ks_test_mode) {
+		test_facts(control_get(), facts);
+	} else if (env->hook == HOOK_TC) {
 		facts->mark = skb->mark;
+		if (asks & KS_CONDITION_BIT(KS_CONDITION_USER))
+			user_tell(skb, facts);
+	}
 	facts->known |= KS_CONDITIONS_HOME;
 }
 

@@ -173,8 +173,10 @@ struct ks_control {
 	__u64 short_until; /* ns: so long is the short way safe, as the daemon knows; it says so anew every second */
 	__u8 test_from, test_to; /* zones of the next test run (programs loaded with ks_test_mode) */
 	__u8 test_resumed; /* 1: its packet is a fragment that was held */
-	__u8 pad;
+	__u8 test_has_uid; /* 1: a socket of the box sends its packet: */
 	__u32 test_mark; /* of its packet */
+	__u32 test_uid;
+	__u32 zero;
 	__u64 test_now; /* the clock then, ns, standing; 0: the kernel's, as live */
 	__u64 test_random; /* state of env_random() then, not 0 */
 	struct ks_listener {

@@ -126,6 +126,8 @@ static ks_inline bool number_holds(struct ks_env *env, const struct ks_condition
 		return set_has(env, c->length_set, facts->length);
 	case KS_CONDITION_MAC:
 		return set_has(env, c->mac_set, facts->mac);
+	case KS_CONDITION_USER:
+		return set_has(env, c->user_set, facts->uid);
 	default:
 		return set_has(env, c->mark_set, facts->mark & c->mark_mask);
 	}
@@ -185,6 +187,12 @@ static ks_inline bool during_passes(struct ks_env *env, const struct ks_rule *ru
 	return (state == KS_SCHEDULE_OPEN) != (c->nots >> KS_CONDITION_DURING & 1);
 }
 
+/* Returns true if the packet has not got what the condition asks about: then it fails, with `not` and without. */
+static ks_inline bool is_without(const struct ks_facts *facts, __u32 condition)
+{
+	return (condition == KS_CONDITION_MAC && !facts->mac) || (condition == KS_CONDITION_USER && !facts->has_uid);
+}
+
 /* Returns true if a condition that the rule has does not fail. */
 static ks_inline bool condition_passes(struct ks_env *env, const struct ks_rule *rule, const struct ks_conditions *c,
 				       const struct ks_question *question, __u32 condition)
@@ -193,7 +201,7 @@ static ks_inline bool condition_passes(struct ks_env *env, const struct ks_rule 
 		return during_passes(env, rule, c, question);
 	if (!(question->facts.known >> condition & 1))
 		return unknown_passes(rule, question);
-	if (condition == KS_CONDITION_MAC && !question->facts.mac)
+	if (is_without(&question->facts, condition))
 		return false;
 	return condition_holds(env, c, &question->facts, condition) != (c->nots >> condition & 1);
 }

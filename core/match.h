@@ -32,7 +32,8 @@ struct ks_rule;
 	X(DSCP, "dscp")           \
 	X(MARK, "mark")           \
 	X(MAC, "mac")             \
-	X(DURING, "during")
+	X(DURING, "during")       \
+	X(USER, "user")
 
 enum ks_rule_condition {
 #define X(id, name) KS_CONDITION_##id,
@@ -48,7 +49,10 @@ _Static_assert(KS_CONDITION_MAX <= 16, "bits of the fields below");
 #define KS_CONDITION_BIT(condition) (1U << (condition))
 
 /* Those that only the home can answer. Facts of the headers are there wherever the packet is. */
-#define KS_CONDITIONS_HOME KS_CONDITION_BIT(KS_CONDITION_MARK)
+#define KS_CONDITIONS_HOME (KS_CONDITION_BIT(KS_CONDITION_MARK) | KS_CONDITION_BIT(KS_CONDITION_USER))
+
+/* Those of them that are about packets which come in, so that the front, which cannot tell, leaves such packets to ingress. */
+#define KS_CONDITIONS_NO_FRONT KS_CONDITION_BIT(KS_CONDITION_MARK)
 
 /* Those of the link by which the packet came: they are gone when a router has handled it. */
 #define KS_CONDITIONS_LINK KS_CONDITION_BIT(KS_CONDITION_MAC)
@@ -76,7 +80,8 @@ struct ks_conditions {
 	__u32 mark_set, mark_mask; /* of the bits of the mark that are in the mask */
 	__u32 mac_set; /* of the frame's source, the first byte highest */
 	__u32 schedule; /* number (core/schedule.h) */
-	__u32 pad[6];
+	__u32 user_set; /* user ids */
+	__u32 pad[5];
 };
 
 _Static_assert(sizeof(struct ks_conditions) == 64, "conditions are one cache line");
@@ -100,7 +105,9 @@ struct ks_facts {
 	__u32 length;
 	__u32 mark;
 	__u64 mac; /* of the frame's source, the first byte highest; 0: its link has none */
-	__u64 zero;
+	__u32 uid; /* of the socket of the box that sends it ... */
+	__u8 has_uid; /* ... if there is one */
+	__u8 zero[3];
 };
 
 _Static_assert(sizeof(struct ks_facts) == 32, "facts are a part of a question");

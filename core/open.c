@@ -521,7 +521,7 @@ bool ks_front_refuses(struct ks_env *env, struct ks_inspection *insp, const __u8
 {
 	const struct ks_config *config = env_config(env);
 
-	if (!config || config->asks & KS_CONDITIONS_HOME)
+	if (!config || config->asks & KS_CONDITIONS_NO_FRONT)
 		return false;
 	if (insp->stage == KS_STAGE_DONE)
 		return insp->verdict.action == KS_DENY;

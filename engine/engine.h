@@ -56,6 +56,8 @@ struct ks_frame {
 	__u8 to;
 	__u64 tag; /* the caller's own: a fragment that is held has it still when it is released */
 	__u32 mark; /* fwmark, see core/match.h */
+	__u32 uid; /* of the socket that sends it, the same ... */
+	bool has_uid; /* ... if there is one */
 };
 
 /*

@@ -79,8 +79,11 @@ const struct ks_effects *env_effects(struct ks_env *env, __u32 rule)
 
 void env_facts(struct ks_env *env, __u32 asks, struct ks_facts *facts)
 {
-	(void)asks;
-	facts->mark = ks_engine_of(env)->frame->mark;
+	const struct ks_frame *frame = ks_engine_of(env)->frame;
+
+	facts->mark = frame->mark;
+	facts->uid = frame->uid;
+	facts->has_uid = frame->has_uid;
 	facts->known |= KS_CONDITIONS_HOME;
 }
 

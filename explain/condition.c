@@ -43,6 +43,14 @@ static void mac_miss(const struct ks_facts *facts, char buf[KS_MISS_TEXT])
 		snprintf(buf, KS_MISS_TEXT, "source MAC %s is not its", ks_mac_text(facts->mac, text));
 }
 
+static void user_miss(const struct ks_facts *facts, char buf[KS_MISS_TEXT])
+{
+	if (facts->has_uid)
+		snprintf(buf, KS_MISS_TEXT, "user %u is not its", facts->uid);
+	else
+		snprintf(buf, KS_MISS_TEXT, "no socket of a user sends the packet");
+}
+
 static void during_miss(const struct ks_explain *explain, char buf[KS_MISS_TEXT])
 {
 	__s64 now = (__s64)ks_engine_time(explain->engine) + ks_engine_wall(explain->engine);
@@ -76,6 +84,9 @@ void ks_explain_condition(const struct ks_explain *explain, unsigned condition, 
 		break;
 	case KS_CONDITION_DSCP:
 		snprintf(buf, size, "code point %s is not its", ks_dscp_text(facts->dscp, text));
+		break;
+	case KS_CONDITION_USER:
+		user_miss(facts, buf);
 		break;
 	case KS_CONDITION_DURING:
 		during_miss(explain, buf);

@@ -3,6 +3,7 @@
 #include "policy/condition.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ static int read_ttl(struct ks_parser *p, struct ks_ast_conditions *conditions);
 static int read_length(struct ks_parser *p, struct ks_ast_conditions *conditions);
 static int read_mark(struct ks_parser *p, struct ks_ast_conditions *conditions);
 static int read_mac(struct ks_parser *p, struct ks_ast_conditions *conditions);
+static int read_user(struct ks_parser *p, struct ks_ast_conditions *conditions);
 
 /* The conditions. One without a function is a word alone, and `not` stands before it. */
 static const struct {
@@ -38,6 +40,7 @@ static const struct {
 	[KS_CONDITION_MARK] = { "mark", read_mark, false },
 	[KS_CONDITION_MAC] = { "mac", read_mac, false },
 	[KS_CONDITION_DURING] = { "during", ks_read_during, false },
+	[KS_CONDITION_USER] = { "user", read_user, false },
 };
 
 /* --- TCP flags --- */
@@ -252,6 +255,45 @@ static int read_mac(struct ks_parser *p, struct ks_ast_conditions *conditions)
 	return ks_parse_list(p, "a MAC address such as 02:00:5e:10:00:01", one_mac, conditions);
 }
 
+/* --- users --- */
+
+#define USER_ROOM 4096 /* of the strings of an entry */
+#define USER_MAX (UINT32_MAX - 1) /* the one behind it is nobody's */
+
+/* The number of a name on this host. */
+static int user_of(const char *name, __u32 *uid)
+{
+	char room[USER_ROOM];
+	struct passwd entry, *found = NULL;
+
+	if (getpwnam_r(name, &entry, room, sizeof(room), &found) || !found)
+		return -ENOENT;
+	*uid = entry.pw_uid;
+	return 0;
+}
+
+static int one_user(struct ks_parser *p, void *arg)
+{
+	const struct ks_token token = *ks_parser_last(p);
+	struct ks_ast_conditions *conditions = arg;
+	__u32 low, high;
+
+	if (ks_value_number_range(token.text, USER_MAX, &low, &high)) {
+		if (user_of(token.text, &low))
+			return ks_parser_error(p, &token, 0,
+					       "this host has no user '%.60s': expected the name of a user, a number, "
+					       "or a range such as 1000-1999",
+					       token.text);
+		high = low;
+	}
+	return add_numbers(p, &conditions->numbers[KS_CONDITION_USER], &token.place, low, high);
+}
+
+static int read_user(struct ks_parser *p, struct ks_ast_conditions *conditions)
+{
+	return ks_parse_list(p, "a user such as alice or 1000", one_user, conditions);
+}
+
 const char *ks_mac_text(__u64 mac, char buf[KS_MAC_TEXT])
 {
 	snprintf(buf, KS_MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", (__u8)(mac >> 40), (__u8)(mac >> 32),
@@ -358,11 +400,17 @@ void ks_conditions_check(struct ks_parser *p, const struct ks_ast_rule *rule)
 	if (asks(conditions, KS_CONDITION_FLAGS) && !is_tcp(rule))
 		ks_parser_error_at(p, &conditions->place[KS_CONDITION_FLAGS],
 				   "only TCP has these flags: expected tcp, and no other protocol, in this rule");
+	if (asks(conditions, KS_CONDITION_USER) && rule->from_zones != 1ULL << KS_ZONE_SELF)
+		ks_parser_warn_at(p, &conditions->place[KS_CONDITION_USER],
+				  "only what the firewall's own host sends is of one of its users, and nothing else "
+				  "matches this rule: "
+				  "expected 'from self'");
 	for (unsigned n = 0; n < KS_CONDITION_MAX; n++) {
 		bool empty = n == KS_CONDITION_DSCP	? !conditions->dscp
 			     : n == KS_CONDITION_DURING ? !conditions->during.count
 			     : words[n].read == read_ttl || words[n].read == read_length ||
-					     words[n].read == read_mark || words[n].read == read_mac
+					     words[n].read == read_mark || words[n].read == read_mac ||
+					     words[n].read == read_user
 				     ? !conditions->numbers[n].count
 				     : false;
 
@@ -446,6 +494,7 @@ int ks_compile_conditions(struct ks_compiler *c, const struct ks_ast_rule *rule,
 	    compile_numbers(c, said, KS_CONDITION_LENGTH, &entry.length_set) ||
 	    compile_numbers(c, said, KS_CONDITION_MARK, &entry.mark_set) ||
 	    compile_numbers(c, said, KS_CONDITION_MAC, &entry.mac_set) ||
+	    compile_numbers(c, said, KS_CONDITION_USER, &entry.user_set) ||
 	    (asks(said, KS_CONDITION_DURING) && ks_during_compile(c, said, &entry.schedule)))
 		return c->p->complaints.no_memory ? -ENOMEM : -EINVAL;
 	return keep_entry(c, &entry, index);

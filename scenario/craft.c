@@ -416,5 +416,7 @@ int ks_crafter_craft(struct ks_crafter *crafter, const struct ks_packet_spec *sp
 	frame->from = crafter->send.spec.from;
 	frame->to = crafter->send.spec.to;
 	frame->mark = (__u32)ks_spec_number(spec, KS_MOD_MARK, 0);
+	frame->uid = (__u32)ks_spec_number(spec, KS_MOD_USER, 0);
+	frame->has_uid = ks_spec_mod(spec, KS_MOD_USER) != NULL;
 	return 0;
 }

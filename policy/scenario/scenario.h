@@ -102,6 +102,7 @@ enum ks_mod_arg {
 	X(TOS, "tos", NUMBER, 0, 255, KS_FOR_IP, "type of service or traffic class")                                  \
 	X(DSCP, "dscp", DSCP, 0, 63, KS_FOR_IP, "the code point in there")                                            \
 	X(MARK, "mark", NUMBER, 0, 4294967295, KS_FOR_ALL, "the mark that the kernel has put on it")                  \
+	X(USER, "user", NUMBER, 0, 4294967294, KS_FOR_ALL, "the user of the socket that sends it, by number")         \
 	X(MAC, "mac", MAC, 0, 0, KS_FOR_ALL, "the source address of its frame")                                       \
 	X(IP_ID, "ip-id", NUMBER, 0, 4294967295, KS_FOR_IP, "identification, of IPv6 in the fragment header")         \
 	X(DF, "df", NONE, 0, 0, KS_FOR_IPV4, "don't fragment")                                                        \

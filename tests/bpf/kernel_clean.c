@@ -168,3 +168,10 @@ int kernel_take_port(struct ks_kernel *kernel, __u8 proto, __u16 port)
 	}
 	return -ENOSPC;
 }
+
+void kernel_set_facts(struct ks_control *control, const struct ks_frame *frame)
+{
+	control->test_mark = frame->mark;
+	control->test_uid = frame->uid;
+	control->test_has_uid = frame->has_uid;
+}

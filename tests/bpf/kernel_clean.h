@@ -26,6 +26,9 @@ int kernel_clean_sets(struct ks_kernel *kernel, const struct ks_policy *policy);
 /* Returns true if the table has no entry. */
 bool kernel_is_empty(const struct ks_table_counts *counts);
 
+/* Says what a frame has besides its bytes. */
+void kernel_set_facts(struct ks_control *control, const struct ks_frame *frame);
+
 /* Says that a process of the box has a port, until the control block forgets it. -ENOSPC after a few. */
 int kernel_take_port(struct ks_kernel *kernel, __u8 proto, __u16 port);
 

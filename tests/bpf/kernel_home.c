@@ -288,7 +288,7 @@ static int kernel_run(struct kernel_home *home, const struct ks_frame *frame, bo
 	control->test_from = frame->from;
 	control->test_to = frame->to;
 	control->test_resumed = resumed;
-	control->test_mark = frame->mark;
+	kernel_set_facts(control, frame);
 	if (!resumed)
 		control->test_random = ks_home_random(home->packets++);
 	err = programs_run(home, resumed, &opts);

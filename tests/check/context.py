@@ -45,6 +45,7 @@ def descriptions(reasons, timeouts, services):
         "hours": ("word", is_hours, make_hours),
         "date": ("word", is_date, make_date),
         "moment": ("word", is_moment, make_moment),
+        "user-name": ("word", lambda text: text in ("root", "daemon"), lambda rand: rand.choice(["root", "daemon"])),
         "letter": ("word", lambda text: re.fullmatch("[A-Za-z]", text), lambda rand: rand.choice("abcxyzABCXYZ")),
         "digit": ("word", lambda text: re.fullmatch("[0-9]", text), lambda rand: rand.choice("0123456789")),
         "hex-digit": ("word", lambda text: re.fullmatch("[0-9a-fA-F]", text), lambda rand: rand.choice("05aFcE")),
@@ -124,7 +125,7 @@ def takes_from_others(state, name, tokens):
     return meant or not taken
 
 
-CLAUSES = ("from to source destination port type family log flags fragment ip-option ttl length dscp mark mac during").split()
+CLAUSES = ("from to source destination port type family log flags fragment ip-option ttl length dscp mark mac during user").split()
 
 
 def key_of(name, tokens):
@@ -262,7 +263,7 @@ CONDITIONS = [
     Condition("to self is a clause only where something follows it that is none of port, log, limit, add, timeout, mss, set and asymmetric.", "redirect",
               is_redirected_last),
     Condition("Of the two ends of a range or of shares the lower stands first.",
-              "ipv4-range ipv6-range port-range ttl-range length-range new-ports shares part", is_ascending),
+              "ipv4-range ipv6-range port-range ttl-range length-range user-range new-ports shares part", is_ascending),
     Condition("The marks of a list have one mask, and no bits outside of it.", "condition", has_one_mask),
     Condition("A zone has one address of each family, one antispoof, challenge, mss and mtu,", "zone-entry", stands_once),
     Condition("An item of protect stands once in it.", "protection", stands_once),

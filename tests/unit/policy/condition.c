@@ -42,6 +42,11 @@ static void test_errors(void **state)
 		  "'02:00:5e' is no MAC address: expected one such as 02:00:5e:10:00:01" },
 		{ "allow mac 00:00:00:00:00:00\n", 1, 11, "no card has this MAC address" },
 		{ "allow mac { }\n", 1, 7, "this list is empty: expected at least one entry behind 'mac'" },
+		{ "allow from self user nobody-of-this-host\n", 1, 22,
+		  "this host has no user 'nobody-of-this-host': expected the name of a user, a number" },
+		{ "allow from self user 4294967295\n", 1, 22, "this host has no user '4294967295'" },
+		{ "allow from self user { }\n", 1, 17,
+		  "this list is empty: expected at least one entry behind 'user'" },
 		{ "allow during\n", 1, 13, "expected days and hours such as mon-fri 08:00-18:00" },
 		{ "allow during monday\n", 1, 14, "'monday' says no time: expected days such as mon or mon-fri" },
 		{ "allow during 8:00-18:00\n", 1, 14, "'8:00-18:00' says no time" },
@@ -57,6 +62,17 @@ static void test_errors(void **state)
 	};
 
 	check_all(list, KS_ARRAY_SIZE(list), false);
+}
+
+static void test_warnings(void **state)
+{
+	static const struct complaint list[] = {
+		{ "deny user 0\nallow from self\nallow to self\n", 1, 6,
+		  "only what the firewall's own host sends is of one of its users, and nothing else matches this rule: "
+		  "expected 'from self'" },
+	};
+
+	check_all(list, KS_ARRAY_SIZE(list), true);
 }
 
 static void test_a_rule_that_may_miss(void **state)
@@ -136,6 +152,7 @@ static void test_normal_form(void **state)
 		  "allow mac { 02:00:00:00:00:01, 02:00:00:00:00:02 }" },
 		{ "allow mac not FF:00:00:00:00:02", "allow mac not ff:00:00:00:00:02" },
 		{ "allow mark { 2/0xff, 0x10-0x1f/255 }", "allow mark { 0x2/0xff, 0x10-0x1f/0xff }" },
+		{ "allow from self user { 1001, root, 1000, 5 }", "allow from self user { 0, 5, 1000-1001 }" },
 		{ "allow during mon 08:00-18:00", "allow during mon 08:00-18:00" },
 		{ "allow during not { sun-sat 10:00-12:00, fri, 09:00-08:00, fri }",
 		  "allow during not { fri, 09:00-08:00, 10:00-12:00 }" },
@@ -158,6 +175,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_a_rule_that_may_miss),
 		cmocka_unit_test(test_what_is_made),
 		cmocka_unit_test(test_schedules),
