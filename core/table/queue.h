@@ -67,7 +67,7 @@ static inline __u32 ks_queue_length(const struct ks_config *config, __u32 bucket
  */
 __u32 ks_queue_join_isolated(struct ks_env *env, const struct ks_entry *e);
 
-static inline void ks_queue_join(struct ks_env *env, const struct ks_entry *e)
+static ks_inline void ks_queue_join(struct ks_env *env, const struct ks_entry *e)
 {
 	if (ks_queue_of(e->key.kind, e->after.state) != KS_QUEUE_NONE)
 		ks_queue_join_isolated(env_isolated(env), e);
