@@ -115,15 +115,36 @@ static struct ks_spans run_of(const struct ks_policy *policy, __u32 index, __u8 
 				 : (struct ks_spans){ policy->ranges + set->first4, set->count4 };
 }
 
+/* Returns true if two sets, perhaps of two policies, follow the interfaces of a zone in the same way. */
+static bool follow_alike(const struct ks_address_set *a, const struct ks_address_set *b)
+{
+	if (a->kind != b->kind || a->suffix_count != b->suffix_count)
+		return false;
+	for (size_t i = 0; i < a->suffix_count; i++) {
+		const struct ks_prefix *x = &a->suffixes[i], *y = &b->suffixes[i];
+
+		if (x->length != y->length || !ks_addr_equal(&x->addr, &y->addr))
+			return false;
+	}
+	return true;
+}
+
+/* Returns true if a variable is of the same members. In one policy each set that follows interfaces is another. */
+static bool variables_equal(const struct ks_variable_set *known, const struct ks_variable_set *set)
+{
+	if (known->dim != set->dim || known->is_dynamic != set->is_dynamic || known->is_own != set->is_own ||
+	    strcmp(known->name, set->name) != 0)
+		return false;
+	if (known->is_dynamic)
+		return true;
+	return known->side == set->side ? known->index == set->index : follow_alike(known->follows, set->follows);
+}
+
 /* The bit of a variable, made if it is new; 0 if there are too many. */
 static __u64 variable_bit(struct ks_variables *variables, const struct ks_variable_set *set)
 {
 	for (unsigned i = 0; i < variables->count; i++) {
-		const struct ks_variable_set *known = &variables->set[i];
-
-		if (known->dim == set->dim && known->is_dynamic == set->is_dynamic && known->is_own == set->is_own &&
-		    (known->is_dynamic || known->side != set->side || known->index == set->index) &&
-		    strcmp(known->name, set->name) == 0)
+		if (variables_equal(&variables->set[i], set))
 			return 1ULL << i;
 	}
 	if (variables->count == KS_VARIABLES_MAX)
@@ -167,6 +188,7 @@ static __u64 variables_of(struct ks_space *space, __u32 index, bool is_own, enum
 		return bits;
 	set.is_dynamic = false;
 	set.is_own = is_own;
+	set.follows = own;
 	set.name = ks_policy_zone_name(space->policy, own->zone);
 	bit = variable_bit(&space->variables, &set);
 	*vague |= !bit;

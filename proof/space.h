@@ -18,6 +18,7 @@ struct ks_variable_set {
 	bool is_own; /* it is the firewall's own addresses there */
 	__u8 side; /* of two policies: which knows it by ... */
 	__u32 index; /* ... this set of its tables */
+	const struct ks_address_set *follows; /* and how it follows them; NULL of a run-time set */
 	const char *name;
 };
 
