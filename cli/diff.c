@@ -53,6 +53,18 @@ static void test_print(const char *test)
 		printf("  %.*s\n", (int)strcspn(line, "\n"), line);
 }
 
+/* The packet that shows a class, and its two fates. */
+static void outcomes_print(const struct ks_diff_class *class)
+{
+	bool translated = class->differs & KS_DIFFERS_TRANSLATION;
+
+	printf("  %s: ", class->witness.text);
+	outcome_print(&class->outcome[KS_DIFF_BEFORE], translated);
+	printf(" before, ");
+	outcome_print(&class->outcome[KS_DIFF_AFTER], translated);
+	puts(" after");
+}
+
 struct print_ctx {
 	const char *path[KS_DIFF_SIDES];
 	unsigned printed;
@@ -61,17 +73,14 @@ struct print_ctx {
 static int class_print(const struct ks_diff_class *class, void *arg)
 {
 	struct print_ctx *ctx = arg;
-	bool translated = class->differs & KS_DIFFERS_TRANSLATION;
 	char differs[KS_DIFFERS_TEXT];
 
-	printf("%s%s: ", ctx->printed++ ? "\n" : "", ks_differs_text(class->differs, differs));
+	printf("%s%s%s: ", ctx->printed++ ? "\n" : "", class->vague ? "perhaps " : "",
+	       ks_differs_text(class->differs, differs));
 	ks_regions_print(class->space, class->region, class->regions, stdout);
 	puts(class->regions == KS_DIFF_REGIONS_MAX ? "; and more" : "");
-	printf("  %s: ", class->witness.text);
-	outcome_print(&class->outcome[KS_DIFF_BEFORE], translated);
-	printf(" before, ");
-	outcome_print(&class->outcome[KS_DIFF_AFTER], translated);
-	puts(" after");
+	if (!class->vague)
+		outcomes_print(class);
 	rule_print(&class->outcome[KS_DIFF_BEFORE], '-', ctx->path[KS_DIFF_BEFORE]);
 	rule_print(&class->outcome[KS_DIFF_AFTER], '+', ctx->path[KS_DIFF_AFTER]);
 	test_print(class->test);

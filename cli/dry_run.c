@@ -64,17 +64,27 @@ static void line_print(const json_t *outcome, char sign)
 		printf("  %c no rule\n", sign);
 }
 
+/* The packet that shows a class, and its two fates. */
+static void outcomes_print(const json_t *class)
+{
+	bool translated = strstr(ks_member_text(class, "differs"), "translation") != NULL;
+
+	printf("  %s: ", ks_member_text(class, "witness"));
+	outcome_print(json_object_get(class, "before"), translated);
+	printf(" before, ");
+	outcome_print(json_object_get(class, "after"), translated);
+	puts(" after");
+}
+
 static void class_print(const json_t *class)
 {
 	const json_t *before = json_object_get(class, "before"), *after = json_object_get(class, "after");
-	bool translated = strstr(ks_member_text(class, "differs"), "translation") != NULL;
+	bool perhaps = json_is_true(json_object_get(class, "perhaps"));
 
-	printf("%s: %s%s\n  %s: ", ks_member_text(class, "differs"), ks_member_text(class, "packets"),
-	       json_is_true(json_object_get(class, "more")) ? "; and more" : "", ks_member_text(class, "witness"));
-	outcome_print(before, translated);
-	printf(" before, ");
-	outcome_print(after, translated);
-	puts(" after");
+	printf("%s%s: %s%s\n", perhaps ? "perhaps " : "", ks_member_text(class, "differs"),
+	       ks_member_text(class, "packets"), json_is_true(json_object_get(class, "more")) ? "; and more" : "");
+	if (!perhaps)
+		outcomes_print(class);
 	line_print(before, '-');
 	line_print(after, '+');
 }

@@ -40,6 +40,8 @@ struct pair_ctx {
 	struct diff *diff;
 	struct ks_diff_class class;
 	size_t claims[KS_DIFF_SIDES]; /* that decide, or KS_NO_CLAIM */
+	bool may_differ; /* these do so on packets that no witness can be, by conditions that regions cannot say */
+	struct ks_deed vague[KS_DIFF_SIDES]; /* of the first such claims */
 	bool is_shown;
 	unsigned tried;
 	int err;
@@ -252,6 +254,16 @@ static int region_filter(struct pair_ctx *ctx, const struct ks_region *region)
 
 /* --- pairs of rules --- */
 
+/* Keeps the first claims that perhaps differ. The other lists are asked of packets that both filters allow, or there is no such. */
+static void vague_note(struct pair_ctx *ctx)
+{
+	if (!ctx->may_differ || !ctx->tried || ctx->class.vague)
+		return;
+	ctx->class.vague = true;
+	for (int side = 0; side < KS_DIFF_SIDES; side++)
+		ctx->vague[side] = ks_joint_deed(ctx->diff->joint, ctx->claims[side], side);
+}
+
 static int region_note(const struct ks_region *region, void *arg)
 {
 	struct pair_ctx *ctx = arg;
@@ -263,6 +275,7 @@ static int region_note(const struct ks_region *region, void *arg)
 		if (ctx->err < 0)
 			return ctx->err;
 	}
+	vague_note(ctx);
 	ctx->class.region[ctx->class.regions++] = *region;
 	return ctx->class.regions == KS_DIFF_REGIONS_MAX && (ctx->is_shown || ctx->tried >= TRIED_MAX);
 }
@@ -288,8 +301,39 @@ static size_t claim_at(const struct ks_group *group, size_t i)
 	return group ? group->first + i : KS_NO_CLAIM;
 }
 
+/* Returns true if the rule of a claim stands in the other policy too, before the claim that decides there. */
+static bool stands_before(const struct pair_ctx *ctx, const struct ks_group *group, int side)
+{
+	const size_t other = ctx->claims[!side];
+
+	if (!group || group->changed)
+		return false;
+	return other == KS_NO_CLAIM || ctx->diff->joint->groups[!side].list[group->partner].first < other;
+}
+
+static bool claim_is_vague(const struct pair_ctx *ctx, int side)
+{
+	const size_t claim = ctx->claims[side];
+
+	return claim != KS_NO_CLAIM && ks_joint_is_vague(ctx->diff->joint, claim);
+}
+
+/* Returns true if the claims in hand perhaps decide about a packet that no witness can be. */
+static bool may_differ(const struct pair_ctx *ctx, const struct ks_group *const groups[KS_DIFF_SIDES])
+{
+	bool is_vague = false;
+
+	for (int side = 0; side < KS_DIFF_SIDES; side++) {
+		if (claim_is_vague(ctx, side) && stands_before(ctx, groups[side], side))
+			return false; /* its packets are the same there */
+		is_vague |= claim_is_vague(ctx, side);
+	}
+	return is_vague;
+}
+
 static int pair_search(struct pair_ctx *ctx, const struct ks_group *before, const struct ks_group *after)
 {
+	const struct ks_group *const groups[] = { before, after };
 	struct ks_joint *joint = ctx->diff->joint;
 	int err = 0;
 
@@ -302,12 +346,28 @@ static int pair_search(struct pair_ctx *ctx, const struct ks_group *before, cons
 				continue;
 			ctx->claims[KS_DIFF_BEFORE] = claim_at(before, i);
 			ctx->claims[KS_DIFF_AFTER] = claim_at(after, j);
+			ctx->may_differ = may_differ(ctx, groups);
 			err = ks_joint_left(joint, NULL, claim_at(before, i), claim_at(after, j), region_next, ctx);
 			if (ctx->err < 0)
 				return ctx->err;
 		}
 	}
 	return KS_MIN(err, 0);
+}
+
+/* Tells what the lines would do, where no packet could be judged. */
+static void vague_tell(struct pair_ctx *ctx)
+{
+	ctx->class.witness.text[0] = '\0';
+	ctx->class.differs = ks_deeds_differ(&ctx->vague[KS_DIFF_BEFORE], &ctx->vague[KS_DIFF_AFTER]);
+	for (int side = 0; side < KS_DIFF_SIDES; side++) {
+		const struct ks_rule *rule = ks_deed_rule(&ctx->vague[side]);
+
+		ctx->class.outcome[side] = (struct ks_diff_outcome){
+			.deed = ctx->vague[side],
+			.action = rule ? rule->action : KS_DENY,
+		};
+	}
 }
 
 /* Looks for packets about which these two rules decide; NULL: no rule. */
@@ -330,11 +390,15 @@ static int pair_check(struct diff *diff, const struct ks_group *before, const st
 	if (err && err != -E2BIG)
 		return err;
 	diff->stats->given_up |= err == -E2BIG;
-	diff->stats->unshown += ctx->class.regions && !ctx->is_shown;
-	if (!ctx->is_shown)
+	ctx->class.vague &= !ctx->is_shown;
+	diff->stats->unshown += ctx->class.regions && !ctx->is_shown && !ctx->class.vague;
+	if (!ctx->is_shown && !ctx->class.vague)
 		return 0;
 	diff->stats->classes++;
-	test_write(&ctx->class);
+	if (ctx->class.vague)
+		vague_tell(ctx);
+	else
+		test_write(&ctx->class);
 	return diff->fn(&ctx->class, diff->arg);
 }
 

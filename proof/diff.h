@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The packets that two policies treat differently, in classes: those about which one line of the one and one line of the other
- * decide. Each class is shown by a packet that the inspector has judged by both, with another outcome.
+ * decide. Each class is shown by a packet that the inspector has judged by both, with another outcome. A line with conditions that
+ * regions cannot say may make a class for which there is no such packet: it is vague.
  *
  * A packet whose treatment differs is decided by a line that is not, or not there, in the other policy: lines that both have in
  * the same order take the same packets, if no other line takes them. So only lines that changed are looked at, each against
@@ -39,6 +40,7 @@ struct ks_diff_class {
 	const struct ks_space *space;
 	enum ks_list list;
 	unsigned differs; /* KS_DIFFERS_* */
+	bool vague; /* perhaps: a line has conditions that are not looked at, and no packet is shown */
 	struct ks_region region[KS_DIFF_REGIONS_MAX];
 	unsigned regions; /* that are of the class; KS_DIFF_REGIONS_MAX: there are perhaps more */
 	struct ks_witness witness; /* in the words of the policy after */

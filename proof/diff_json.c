@@ -20,13 +20,22 @@ static json_t *endpoint_json(const struct ks_addr *addr, const struct ks_tuple *
 	return json_string(ks_endpoint_text(addr, tuple->family, ks_proto_has_ports(tuple->proto) ? port : 0, buf));
 }
 
-static json_t *outcome_json(const struct ks_diff_outcome *outcome)
+static json_t *rule_json(const struct ks_deed *deed)
 {
-	const struct ks_rule_info *info = ks_deed_info(&outcome->deed);
-	json_t *rule = info ? json_pack("{s:o*, s:i, s:o*}", "file", ks_json_text(info->place.file), "line",
-					(int)info->place.line, "text", ks_json_text(info->text))
-			    : json_null();
+	const struct ks_rule_info *info = ks_deed_info(deed);
 
+	return info ? json_pack("{s:o*, s:i, s:o*}", "file", ks_json_text(info->place.file), "line",
+				(int)info->place.line, "text", ks_json_text(info->text))
+		    : json_null();
+}
+
+static json_t *outcome_json(const struct ks_diff_class *class, int side)
+{
+	const struct ks_diff_outcome *outcome = &class->outcome[side];
+	json_t *rule = rule_json(&outcome->deed);
+
+	if (class->vague) /* no packet was judged */
+		return json_pack("{s:s, s:o}", "verdict", ks_action_name(outcome->action), "rule", rule);
 	return json_pack("{s:s, s:s, s:o, s:o, s:o}", "verdict", ks_action_name(outcome->action), "reason",
 			 ks_reason_name(outcome->reason), "source",
 			 endpoint_json(&outcome->sent.src, &outcome->sent, outcome->sent.sport), "destination",
@@ -50,11 +59,11 @@ static int class_add(const struct ks_diff_class *class, void *arg)
 		ctx->is_full = true;
 		return 1;
 	}
-	value = json_pack("{s:s, s:o*, s:b, s:s, s:s, s:o, s:o}", "differs", ks_differs_text(class->differs, differs),
-			  "packets", packets_json(class), "more", class->regions == KS_DIFF_REGIONS_MAX, "witness",
-			  class->witness.text, "test", class->test, "before",
-			  outcome_json(&class->outcome[KS_DIFF_BEFORE]), "after",
-			  outcome_json(&class->outcome[KS_DIFF_AFTER]));
+	value = json_pack("{s:s, s:b, s:o*, s:b, s:s, s:s, s:o, s:o}", "differs",
+			  ks_differs_text(class->differs, differs), "perhaps", class->vague, "packets",
+			  packets_json(class), "more", class->regions == KS_DIFF_REGIONS_MAX, "witness",
+			  class->witness.text, "test", class->test, "before", outcome_json(class, KS_DIFF_BEFORE),
+			  "after", outcome_json(class, KS_DIFF_AFTER));
 
 	return value && !json_array_append_new(ctx->classes, value) ? 0 : -ENOMEM;
 }

@@ -126,6 +126,13 @@ static bool follows_interfaces(const struct ks_joint *joint, const struct ks_reg
 	return false;
 }
 
+bool ks_joint_is_vague(const struct ks_joint *joint, size_t claim)
+{
+	const struct ks_claim *one = &joint->space.claims[claim];
+
+	return one->vague || follows_interfaces(joint, &one->region);
+}
+
 /* Returns true if two rules claim the same and do the same. */
 static bool groups_equal(const struct ks_joint *joint, const struct ks_group *a, const struct ks_group *b)
 {
@@ -192,8 +199,12 @@ static int match_order(const void *a, const void *b)
 
 static void unchange(struct ks_joint *joint, size_t before, size_t after)
 {
-	joint->groups[KS_DIFF_BEFORE].list[before].changed = false;
-	joint->groups[KS_DIFF_AFTER].list[after].changed = false;
+	struct ks_group *of_before = &joint->groups[KS_DIFF_BEFORE].list[before];
+	struct ks_group *of_after = &joint->groups[KS_DIFF_AFTER].list[after];
+
+	of_before->changed = of_after->changed = false;
+	of_before->partner = after;
+	of_after->partner = before;
 }
 
 /* Finds a partner for each rule of `begin` to `end` before: the first equal one that has none yet. Returns how many matches. */

@@ -24,6 +24,7 @@ struct ks_group {
 	size_t first, end;
 	__u32 info;
 	bool changed; /* the other policy has no such rule there */
+	size_t partner; /* that rule of the other policy, if not changed */
 	__u64 hash; /* of what it claims and does */
 };
 
@@ -57,6 +58,9 @@ KS_SCOPED_STRUCT(ks_auto_joint, struct ks_joint, ks_joint_fini)
  */
 int ks_joint_left(struct ks_joint *joint, const struct ks_region *bound, size_t before, size_t after, ks_left_fn *fn,
 		  void *arg);
+
+/* Returns true if no packet may be found for some region of a claim: of conditions, or of sets, more is not known than their text. */
+bool ks_joint_is_vague(const struct ks_joint *joint, size_t claim);
 
 /* Returns the deed of a claim, or of KS_NO_CLAIM of a side. */
 struct ks_deed ks_joint_deed(const struct ks_joint *joint, size_t claim, int side);

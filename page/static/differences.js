@@ -19,8 +19,8 @@ function decided(sign, rule, goToLine) {
 
 function classOf(one, goToLine) {
   const translated = one.differs.includes("translation");
-  return el("div.diag", el("b", one.differs), `: ${one.packets}${one.more ? "; and more" : ""}`,
-    el("p", "Such as ", el("span.mono", one.witness), ": ", outcome(one.before, translated), " now, ", outcome(one.after, translated), " then"),
+  return el("div.diag", el("b", (one.perhaps ? "perhaps " : "") + one.differs), `: ${one.packets}${one.more ? "; and more" : ""}`,
+    one.perhaps ? null : el("p", "Such as ", el("span.mono", one.witness), ": ", outcome(one.before, translated), " now, ", outcome(one.after, translated), " then"),
     el("div.diff", decided("-", one.before.rule, goToLine), decided("+", one.after.rule, goToLine)));
 }
 

@@ -230,10 +230,63 @@ static void test_classes(void **state)
 	}
 }
 
+/* Two policies, and how many classes of them have no packet. */
+struct perhaps {
+	const char *before, *after;
+	unsigned vague;
+};
+
+static int vague_count(const struct ks_diff_class *class, void *arg)
+{
+	unsigned *vague = arg;
+
+	assert_true(class->differs != 0);
+	assert_true(class->regions > 0);
+	if (class->vague)
+		assert_string_equal(class->test, "");
+	*vague += class->vague;
+	return 0;
+}
+
+/* Rules differ in conditions of which the proof knows nothing. */
+static void test_perhaps(void **state)
+{
+	static const struct perhaps list[] = {
+		{ ZONES "allow from lan to wan during mon\n", ZONES "allow from lan to wan during sat\n", 2 },
+		{ ZONES "allow from lan to wan ttl 5\n", ZONES, 1 },
+		{ ZONES "allow from lan to wan\n", ZONES "deny from lan to wan during mon\nallow from lan to wan\n",
+		  1 },
+		{ ZONES "deny from lan mark 1\nallow from lan\n", ZONES "allow from lan\ndeny from lan mark 1\n", 1 },
+		{ ZONES "deny from lan mark 1\nallow from lan\n", ZONES "deny from lan mark 1\nallow from lan log\n",
+		  0 },
+		{ ZONES "allow from lan during mon\n", ZONES "allow from lan during mon\n", 0 },
+		{ ZONES "allow from lan to wan\nnat from lan to wan ttl 5 masquerade\n",
+		  ZONES "allow from lan to wan\n", 1 },
+		{ ZONES "nat from lan to wan ttl 5 masquerade\n", ZONES, 0 },
+		{ ZONES "allow from wan to lan destination suffix ::10/64\n",
+		  ZONES "allow from wan to lan destination suffix ::11/64\n", 2 },
+		{ ZONES "allow from wan to lan destination suffix ::10/64\n",
+		  ZONES "allow from wan to lan destination suffix ::10/64\n", 0 },
+	};
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(list); i++) {
+		ks_auto_policy struct ks_policy *a = NULL, *b = NULL;
+		ks_auto_diags struct ks_diags diags = { 0 }, more = { 0 };
+		unsigned vague = 0;
+
+		assert_int_equal(ks_policy_load_text(list[i].before, strlen(list[i].before), "a", NULL, &a, &diags), 0);
+		assert_int_equal(ks_policy_load_text(list[i].after, strlen(list[i].after), "b", NULL, &b, &more), 0);
+		assert_int_equal(ks_diff_policies(a, b, vague_count, &vague, NULL), 0);
+		if (vague != list[i].vague)
+			fail_msg("%u classes without a packet, of\n%s\n%s", vague, list[i].before, list[i].after);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_classes),
+		cmocka_unit_test(test_perhaps),
 		cmocka_unit_test(test_exact),
 	};
 
