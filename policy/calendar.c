@@ -148,6 +148,11 @@ static time_t moment_of(const struct tm *date, int later, unsigned minute)
 	return KS_MAX(summer, winter);
 }
 
+time_t ks_calendar_moment(const struct tm *date, unsigned minute)
+{
+	return moment_of(date, 0, minute);
+}
+
 static void window_add(struct windows *windows, time_t begin, time_t end, time_t now)
 {
 	if (end > now && end > begin && windows->count < WINDOWS_MAX)

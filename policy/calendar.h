@@ -44,6 +44,9 @@ int ks_calendar_time(const char *text, size_t length, __u16 *minutes);
 /* Reads "08:00-18:00". Returns 0 or -EINVAL. */
 int ks_calendar_hours(const char *text, __u16 *begin, __u16 *end);
 
+/* The moment at which the clock of the day of *date shows a minute, up to KS_DAY_MINUTES. */
+time_t ks_calendar_moment(const struct tm *date, unsigned minute);
+
 /* "mon-fri 08:00-18:00". Returns buf. */
 #define KS_SPAN_TEXT 64
 const char *ks_calendar_span_text(const struct ks_calendar_span *span, char buf[KS_SPAN_TEXT]);

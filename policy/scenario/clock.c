@@ -16,7 +16,6 @@
 #define MONTH_OFF 5U
 #define DAY_OFF 8U
 #define MIDDAY 12
-#define MINUTES 60
 
 /* Reads a day of the first week of 2024. */
 static bool day_read(const char *text, struct tm *tm)
@@ -76,8 +75,6 @@ int ks_clock_parse(struct ks_reader *reader, __u64 *seconds)
 	if (token->kind != KS_TOKEN_WORD || ks_calendar_time(token->text, token->length, &minute))
 		return ks_reader_expected(reader, "a time such as 17:59 behind the day");
 	ks_reader_next(reader);
-	tm.tm_hour = minute / MINUTES;
-	tm.tm_min = minute % MINUTES;
-	*seconds = (__u64)mktime(&tm);
+	*seconds = (__u64)ks_calendar_moment(&tm, minute); /* as schedules take it where the clock shows it twice */
 	return ks_reader_end(reader);
 }

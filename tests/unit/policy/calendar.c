@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "policy/calendar.h"
+#include "policy/scenario/scenario.h"
 
 /* Berlin, in words that need no file: summer from the last Sunday of March, 2:00, to that of October, 3:00. */
 #define BERLIN "CET-1CEST,M3.5.0,M10.5.0/3"
@@ -121,12 +122,35 @@ static void test_known(void **state)
 	assert_int_equal(ks_calendars_next(policy->calendars, 2, now, 0), now + 3600 * KS_NSEC_PER_SEC);
 }
 
+/* A test that says a time which the clock shows twice means the one that schedules mean. */
+static void test_clock_of_tests(void **state)
+{
+	static const struct {
+		const char *moment;
+		int hour, minute; /* of UTC */
+	} list[] = { { "2026-10-25 01:59", -1, 59 },
+		     { "2026-10-25 02:00", 0, 0 },
+		     { "2026-10-25 02:30", 0, 30 },
+		     { "2026-10-25 03:00", 2, 0 },
+		     { "2026-10-25 24:00", 23, 0 } };
+
+	use_zone(BERLIN);
+	for (size_t i = 0; i < KS_ARRAY_SIZE(list); i++) {
+		char text[128];
+		ks_auto_policy struct ks_policy *policy = NULL;
+
+		snprintf(text, sizeof(text), "allow\ntest \"t\" {\n\tclock %s\n\texpect states 0\n}\n", list[i].moment);
+		policy = load_good(text);
+		assert_int_equal(policy->tests[0].steps[0].number, utc(2026, 10, 25, list[i].hour, list[i].minute));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_local_time),    cmocka_unit_test(test_clock_changes),
 		cmocka_unit_test(test_over_midnight), cmocka_unit_test(test_packet_clock),
-		cmocka_unit_test(test_known),
+		cmocka_unit_test(test_known),	      cmocka_unit_test(test_clock_of_tests),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
