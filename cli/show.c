@@ -105,9 +105,10 @@ static json_t *policy_zone_json(const struct ks_policy *policy, const struct ks_
 
 static json_t *policy_rule_json(const struct ks_rule_info *info, unsigned entries)
 {
-	return json_pack("{s:i, s:o, s:i, s:s, s:s, s:b, s:s*, s:i}", "id", (int)info->id, "file",
+	return json_pack("{s:i, s:o, s:i, s:s, s:b, s:s, s:b, s:s*, s:i}", "id", (int)info->id, "file",
 			 ks_json_text(info->place.file), "line", (int)info->place.line, "action", ks_rule_verb(info),
-			 "text", info->text, "log", (int)info->log, "label", info->label, "entries", (int)entries);
+			 "staged", (int)info->staged, "text", info->text, "log", (int)info->log, "label", info->label,
+			 "entries", (int)entries);
 }
 
 static json_t *value_json(const struct ks_config *config, const struct ks_setting *setting)

@@ -132,6 +132,8 @@ def test_show(keepstate):
     assert facts['zones'][0]['macs'] == ['02:00:00:00:00:01']
     assert [(rule['line'], rule['action']) for rule in facts['rules']] == [(3, 'reject'), (4, 'allow'), (5, 'allow')]
     assert sum(rule['entries'] for rule in facts['rules']) == facts['tables']['rules']
+    staged = json.loads(keepstate('show', '--json', '-', stdin=b'deny\nstaged reject\n').stdout)
+    assert [(rule['action'], rule['staged']) for rule in staged['rules']] == [('deny', False), ('reject', True)]
     assert facts['timeouts_ms']['ESTABLISHED'] == 24 * 3600 * 1000
 
 
