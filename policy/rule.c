@@ -69,12 +69,22 @@ const char *ks_rule_verb(const struct ks_rule_info *info)
 	return info->statement == KS_STATEMENT_RULE ? ks_action_name(info->action) : statements[info->statement];
 }
 
+/* Returns true if a clause has one value, and no list. */
+static bool is_single(const char *clause)
+{
+	static const char *const single[] = { "family", "flags", "fragment", "log", "timeout", "mss", "asymmetric" };
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(single); i++) {
+		if (strcmp(clause, single[i]) == 0)
+			return true;
+	}
+	return strncmp(clause, "set ", strlen("set ")) == 0;
+}
+
 int ks_clause_twice(struct ks_parser *p, const char *clause)
 {
-	return ks_parser_error(p, ks_parser_last(p), 0,
-			       "'%s' stands twice in this rule: expected it once, with a list in "
-			       "braces for several values",
-			       clause);
+	return ks_parser_error(p, ks_parser_last(p), 0, "'%s' stands twice in this rule: expected it once%s", clause,
+			       is_single(clause) ? "" : ", with a list in braces for several values");
 }
 
 static int one_zone(struct ks_parser *p, void *arg)

@@ -137,6 +137,14 @@ def test_show(keepstate):
     assert facts['timeouts_ms']['ESTABLISHED'] == 24 * 3600 * 1000
 
 
+def test_clause_twice(keepstate):
+    """Braces are only offered where a clause takes several values."""
+    rules = {'allow from self from none': True, 'allow timeout 1h timeout 2h': False, 'allow set dscp 1 set dscp 2': False}
+    for rule, braces in rules.items():
+        (keepstate.directory / 'twice.conf').write_text(rule, encoding='utf-8')
+        assert ('in braces' in keepstate('check', 'twice.conf', code=2).stderr) == braces
+
+
 def test_explain(keepstate):
     out = keepstate('explain', 'gateway.conf', '10.0.0.5:4000 > 192.0.2.1:53 udp').stdout
     assert 'gateway.conf:4: allow from lan to wan udp port 53' in out and '=> allow, new: new, state UDP_SINGLE' in out
