@@ -83,5 +83,7 @@ int ks_assertion_prove(const struct ks_policy *policy, const struct ks_step *ste
 	snprintf(result->expected, sizeof(result->expected), "%s", refuting.always ? "all of them" : "none of them");
 	result->outcome =
 		reach == (refuting.always ? KS_REACH_YES : KS_REACH_NEVER) ? KS_OUTCOME_OK : KS_OUTCOME_FAILED;
+	if (result->outcome == KS_OUTCOME_FAILED && !refuting.is_found)
+		snprintf(result->got, sizeof(result->got), "no packet of this kind comes to the rules");
 	return 0;
 }

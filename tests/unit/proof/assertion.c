@@ -59,6 +59,8 @@ static void test_refuted(void **state)
 		  "test.conf:7 forwards them" }, /* that is forwarded there */
 		{ "always lan > wan", "not from lan to wan", "no rule allows them; such as lan 10.0.0.1 > wan" },
 		{ "never lan > self udp", "from lan to self udp", "test.conf:6 perhaps allows them" },
+		{ "always lan > wan destination address of wan", "no packet of this kind", "" },
+		{ "never lan > wan tcp ttl 5", "from lan to wan tcp", "test.conf:4 allows them" },
 		{ "always lan > self udp", "from lan to self udp", "test.conf:6 perhaps allows them" },
 	};
 	struct ks_test_result result;
