@@ -23,6 +23,18 @@ const char *ks_uci_option(const struct ks_uci_section *section, const char *key,
 	return otherwise;
 }
 
+bool ks_uci_is_on(const struct ks_uci_section *section, const char *key, bool otherwise)
+{
+	static const char *const on[] = { "1", "on", "true", "yes" };
+	const char *value = ks_uci_option(section, key, NULL);
+
+	for (size_t i = 0; value && i < KS_ARRAY_SIZE(on); i++) {
+		if (!strcmp(on[i], value))
+			return true;
+	}
+	return !value && otherwise;
+}
+
 const struct ks_uci_zone *ks_uci_zone_find(const struct ks_uci *uci, const char *name)
 {
 	for (const struct ks_uci_zone *zone = uci->zones; zone; zone = zone->next) {
@@ -189,7 +201,7 @@ static int masquerade_add(struct ks_uci *uci, const struct ks_uci_zone *zone)
 	struct ks_draft draft;
 	int err;
 
-	if (strcmp(ks_uci_option(zone->section, "masq", "0"), "1") != 0)
+	if (!ks_uci_is_on(zone->section, "masq", false))
 		return 0;
 	if (ks_uci_option(zone->section, "masq_src", NULL) || ks_uci_option(zone->section, "masq_dest", NULL))
 		return ks_import_note(uci->import, "masquerading of some networks alone is not read");
@@ -222,6 +234,8 @@ static int forwarding_add(struct ks_uci *uci, const struct ks_uci_section *secti
 	const struct ks_uci_zone *from = ks_uci_zone_find(uci, ks_uci_option(section, "src", ""));
 	const struct ks_uci_zone *to = ks_uci_zone_find(uci, ks_uci_option(section, "dest", ""));
 
+	if (!ks_uci_is_on(section, "enabled", true))
+		return 0;
 	if (!from || !to)
 		return ks_import_note(uci->import, "there is no such zone");
 	if (from->narrow || to->narrow || ks_uci_option(section, "family", NULL))
@@ -341,7 +355,7 @@ static int zones_read(struct ks_uci *uci)
 	for (const struct ks_uci_section *section = uci->sections; !err && section; section = section->next) {
 		uci->import->line = section->line;
 		uci->import->text = section->text;
-		if (!strcmp(section->type, "zone"))
+		if (!strcmp(section->type, "zone") && ks_uci_is_on(section, "enabled", true))
 			err = zone_add(uci, section);
 	}
 	if (!err && !uci->zones)

@@ -37,6 +37,9 @@ struct ks_uci {
 /* The value of an option; `otherwise` without one. */
 const char *ks_uci_option(const struct ks_uci_section *section, const char *key, const char *otherwise);
 
+/* A switch. A word that fw4 does not know is off: it leaves out a section with such a one. */
+bool ks_uci_is_on(const struct ks_uci_section *section, const char *key, bool otherwise);
+
 /* The zone of a name, or NULL. */
 const struct ks_uci_zone *ks_uci_zone_find(const struct ks_uci *uci, const char *name);
 

@@ -219,11 +219,6 @@ static int conditions_read(struct ks_uci *uci, struct ks_draft *draft, const str
 	return err ? err : others_read(draft, section);
 }
 
-static bool is_off(const struct ks_uci_section *section)
-{
-	return !strcmp(ks_uci_option(section, "enabled", "1"), "0");
-}
-
 /* --- rules --- */
 
 /* Types of ICMP are of a family: names that both have are one rule for each. */
@@ -262,7 +257,7 @@ int ks_uci_rule(struct ks_uci *uci, const struct ks_uci_section *section)
 	struct ks_draft draft;
 	int err;
 
-	if (is_off(section))
+	if (!ks_uci_is_on(section, "enabled", true))
 		return 0;
 	err = conditions_read(uci, &draft, section);
 	err = err ? err : option_read(uci, &draft, section, "dest_ip", KS_DIM_DST, address_value);
@@ -306,7 +301,7 @@ int ks_uci_redirect(struct ks_uci *uci, const struct ks_uci_section *section)
 	struct ks_draft draft;
 	int err;
 
-	if (is_off(section))
+	if (!ks_uci_is_on(section, "enabled", true))
 		return 0;
 	if (strcmp(target, "DNAT") != 0)
 		return ks_import_note(uci->import, "redirects to new sources are not read: 'nat' says them");

@@ -205,5 +205,40 @@ def test_refused(keepstate, text, message):
     assert message in keepstate('import', 'iptables-save', '-', stdin=text, code=2).stderr
 
 
+UCI_ZONES = """
+config defaults
+ option input REJECT
+ option output ACCEPT
+ option forward REJECT
+config zone
+ option name lan
+ list network lan
+config zone
+ option name wan
+ list network wan
+"""
+
+
+def allowed(keepstate, form, text):
+    """The rules of the imported policy that allow or forward, without comments."""
+    policy = keepstate('import', form, '-', stdin=text.encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    return [re.sub(r'  #.*', '', line) for line in policy.splitlines() if re.match('(allow|forward|redirect) ', line)]
+
+
+@pytest.mark.parametrize('off', ['0', 'off', 'no', 'false', 'maybe'])
+@pytest.mark.parametrize('section', [
+    'config forwarding\n option src wan\n option dest lan\n',
+    'config rule\n option src wan\n option proto tcp\n option target ACCEPT\n',
+    'config redirect\n option src wan\n option src_dport 7\n option dest_ip 10.0.0.1\n option proto tcp\n',
+    'config zone\n option name dmz\n list network dmz\n option input ACCEPT\n',
+])
+def test_uci_off(keepstate, section, off):
+    """What is switched off opens nothing."""
+    without = allowed(keepstate, 'uci', UCI_ZONES)
+    assert allowed(keepstate, 'uci', UCI_ZONES + section) != without
+    assert allowed(keepstate, 'uci', UCI_ZONES + section + f' option enabled {off}\n') == without
+
+
 def test_form_unknown(keepstate):
     assert 'expected one of iptables-save' in keepstate('import', 'ipchains', '-', code=2).stderr
