@@ -59,6 +59,13 @@ int ks_draft_numbers(struct ks_draft *draft, enum ks_dim dim, const struct ks_sp
 	return err;
 }
 
+int ks_draft_written(struct ks_draft *draft, const struct ks_spans spans[2])
+{
+	if (!spans[0].count == !spans[1].count)
+		return 0;
+	return ks_draft_family(draft, spans[0].count ? KS_IPV4 : KS_IPV6);
+}
+
 int ks_draft_condition(struct ks_draft *draft, enum ks_import_word word, const char *text, bool negated)
 {
 	int err = 0;

@@ -43,6 +43,9 @@ int ks_draft_proto(struct ks_draft *draft, unsigned proto, bool negated);
 int ks_draft_ported(struct ks_draft *draft);
 int ks_draft_family(struct ks_draft *draft, __u8 family);
 
+/* The family of the addresses that a rule writes, which the rule is about even where it means all others of them. */
+int ks_draft_written(struct ks_draft *draft, const struct ks_spans spans[2]);
+
 /* The packets of either of the dimensions. */
 int ks_draft_either(struct ks_draft *draft, enum ks_dim one, enum ks_dim other, const struct ks_spans *spans,
 		    bool negated);

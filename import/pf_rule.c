@@ -168,7 +168,7 @@ struct addresses {
 	enum ks_dim dim;
 	const struct ks_named_spans *dynamic;
 	unsigned entries;
-	bool any, self, nobody;
+	bool any, self, nobody, table;
 };
 
 static int table_take(struct reader *reader, struct addresses *addresses)
@@ -177,6 +177,7 @@ static int table_take(struct reader *reader, struct addresses *addresses)
 	const struct ks_named_spans *set = name ? ks_import_set_find(reader->pf->import, name) : NULL;
 	int err;
 
+	addresses->table = true;
 	if (!name || !comes(reader, ">"))
 		return -ERANGE;
 	for (addresses->dynamic = set ? NULL : reader->pf->import->dynamic; addresses->dynamic;) {
@@ -245,6 +246,8 @@ static int addresses_apply(struct reader *reader, const struct addresses *addres
 		return negated ? ks_draft_zones(draft, false, 0) : 0;
 	if (addresses->self)
 		return ks_draft_zones(draft, true, negated ? ~SELF : SELF);
+	if (!addresses->table) /* which has no family */
+		ks_draft_written(draft, spans);
 	return ks_draft_addresses(draft, addresses->dim, spans, negated);
 }
 

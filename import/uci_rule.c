@@ -91,8 +91,11 @@ static int option_read(struct ks_uci *uci, struct ks_draft *draft, const struct 
 	err = ks_ranges_take(uci->import, &ranges, spans);
 	if (err)
 		return err;
-	if (dim == KS_DIM_SRC || dim == KS_DIM_DST)
+	if (dim == KS_DIM_SRC || dim == KS_DIM_DST) {
+		if (!ks_uci_option(section, "family", NULL))
+			ks_draft_written(draft, spans);
 		return ks_draft_addresses(draft, dim, spans, negated);
+	}
 	if (dim != KS_DIM_ICMP)
 		ks_draft_ported(draft);
 	return ks_draft_numbers(draft, dim, &spans[0], negated);

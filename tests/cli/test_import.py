@@ -240,5 +240,23 @@ def test_uci_off(keepstate, section, off):
     assert allowed(keepstate, 'uci', UCI_ZONES + section + f' option enabled {off}\n') == without
 
 
+def test_uci_written_family(keepstate):
+    """fw4 makes a rule about the family of its addresses, also where they stand behind a '!'."""
+    rule = "config rule\n option src wan\n option proto tcp\n option target ACCEPT\n option src_ip '!10.0.0.0/8'\n"
+    assert allowed(keepstate, 'uci', UCI_ZONES + rule)[0].endswith('source not 10.0.0.0/8 family ipv4')
+    assert not [line for line in allowed(keepstate, 'uci', UCI_ZONES + rule) if 'ipv6' in line]
+
+
+@pytest.mark.parametrize('host, family', [('!10.0.0.0/8', 'ipv4'), ('!2001:db8::/32', 'ipv6')])
+def test_pf_written_family(keepstate, host, family):
+    rules = allowed(keepstate, 'pf', f'block\npass in from {host} to any\n')
+    assert len(rules) == 1 and f'family {family}' in rules[0]
+
+
+def test_pf_table_has_no_family(keepstate):
+    rules = allowed(keepstate, 'pf', 'block\ntable <t> const { 10.0.0.0/8 }\npass in from !<t> to any\n')
+    assert any('family ipv6' in rule for rule in rules)
+
+
 def test_form_unknown(keepstate):
     assert 'expected one of iptables-save' in keepstate('import', 'ipchains', '-', code=2).stderr
