@@ -46,29 +46,42 @@ int ks_iptables_chain(struct ks_iptables *ipt, const char *name, struct ks_impor
 	return ks_import_chain(ipt->import, full, chain);
 }
 
-/* ":INPUT DROP [0:0]", or "-P INPUT DROP" of iptables -S. */
-static int policy_read(struct ks_iptables *ipt, const char *name, const char *policy)
+static bool base_is_there(const struct ks_import *import, const struct ks_import_chain *chain)
 {
-	const struct builtin *builtin = builtin_find(ipt->table, name);
-	struct ks_import_base base = { .line = ipt->import->line, .policy = KS_IMPORT_DROP };
-	int err = ks_iptables_chain(ipt, name, &base.chain);
-
-	if (err || !builtin || !policy)
-		return err;
-	if (!strcmp(policy, "ACCEPT"))
-		base.policy = KS_IMPORT_ACCEPT;
-	else if (strcmp(policy, "DROP") != 0)
-		return ks_import_fail(ipt->import, "line %u: '%.40s' is no policy", ipt->import->line, policy);
-	for (unsigned i = 0; i < ipt->import->bases; i++) {
-		if (ipt->import->base[i].chain == base.chain)
-			return ks_import_fail(ipt->import, "line %u: chain %.40s has its policy twice",
-					      ipt->import->line, name);
+	for (unsigned i = 0; i < import->bases; i++) {
+		if (import->base[i].chain == chain)
+			return true;
 	}
+	return false;
+}
+
+static void base_add(struct ks_iptables *ipt, const struct builtin *builtin, struct ks_import_chain *chain,
+		     enum ks_verdict_kind policy)
+{
+	struct ks_import_base base = { .line = ipt->import->line, .policy = policy, .chain = chain };
+
 	base.hook = builtin->hook;
 	base.priority = builtin->priority;
 	base.translates = builtin->translates;
 	base.families[ipt->family == KS_IPV6] = true;
 	ipt->import->base[ipt->import->bases++] = base; /* no more than there are builtins */
+}
+
+/* ":INPUT DROP [0:0]", or "-P INPUT DROP" of iptables -S. */
+static int policy_read(struct ks_iptables *ipt, const char *name, const char *policy)
+{
+	const struct builtin *builtin = builtin_find(ipt->table, name);
+	struct ks_import_chain *chain;
+	int err = ks_iptables_chain(ipt, name, &chain);
+
+	if (err || !builtin || !policy)
+		return err;
+	if (strcmp(policy, "ACCEPT") != 0 && strcmp(policy, "DROP") != 0)
+		return ks_import_fail(ipt->import, "line %u: '%.40s' is no policy", ipt->import->line, policy);
+	if (base_is_there(ipt->import, chain))
+		return ks_import_fail(ipt->import, "line %u: chain %.40s has its policy twice", ipt->import->line,
+				      name);
+	base_add(ipt, builtin, chain, *policy == 'A' ? KS_IMPORT_ACCEPT : KS_IMPORT_DROP);
 	return 0;
 }
 
@@ -101,6 +114,17 @@ static int options_read(struct ks_iptables *ipt)
 	return err;
 }
 
+/* The kernel has its own chains without a line that says so, as in a text that somebody wrote; they accept then. */
+static int rule_chain(struct ks_iptables *ipt, const char *name, struct ks_import_chain **chain)
+{
+	const struct builtin *builtin = builtin_find(ipt->table, name);
+	int err = ks_iptables_chain(ipt, name, chain);
+
+	if (!err && builtin && !base_is_there(ipt->import, *chain))
+		base_add(ipt, builtin, *chain, KS_IMPORT_ACCEPT);
+	return err;
+}
+
 static int rule_read(struct ks_iptables *ipt, const char *name)
 {
 	struct ks_import_chain *chain;
@@ -113,7 +137,7 @@ static int rule_read(struct ks_iptables *ipt, const char *name)
 	ipt->limited = ipt->above = ipt->is_goto = ipt->ends = false;
 	ipt->limit_trouble = ipt->limit_text = NULL;
 	ipt->limit = (struct ks_import_limit){ 0 };
-	err = name ? ks_iptables_chain(ipt, name, &chain)
+	err = name ? rule_chain(ipt, name, &chain)
 		   : ks_import_fail(ipt->import, "line %u: a chain is missing", ipt->import->line);
 	if (!err && !ipt->sets_end)
 		err = ks_ipset_end(ipt->import);
@@ -129,10 +153,15 @@ static int line_read(struct ks_iptables *ipt)
 
 	if (word && word[0] == '[') /* counters */
 		word = ks_words_take(&ipt->words);
-	if (!word || !strcmp(word, "COMMIT"))
+	if (!word)
 		return 0;
+	if (!strcmp(word, "COMMIT")) {
+		ipt->open = false;
+		return 0;
+	}
 	if (word[0] == '*') {
 		ipt->table = word + 1;
+		ipt->open = true;
 		return 0;
 	}
 	if (word[0] == ':')
@@ -170,5 +199,7 @@ int ks_iptables_read(struct ks_import *import, __u8 family, const char *text, si
 		if (err)
 			return err;
 	}
+	if (!more && ipt.open) /* what is cut off may deny */
+		return ks_import_fail(import, "table %.40s has no COMMIT: the text is not whole", ipt.table);
 	return more;
 }

@@ -10,6 +10,7 @@
 struct ks_iptables {
 	struct ks_import *import;
 	__u8 family;
+	bool open; /* no COMMIT has come */
 	const char *table;
 	bool sets_end; /* there are no more lines of sets */
 	struct ks_words_line words;

@@ -196,10 +196,11 @@ def test_output(keepstate):
     (b'', 'no chain with a policy'),
     (b'hello\n', "line 1: 'hello' is no line of iptables-save"),
     (b'*filter\n:INPUT MAYBE [0:0]\n', "line 2: 'MAYBE' is no policy"),
-    (b'*filter\n:INPUT DROP [0:0]\n:a - [0:0]\n-A INPUT -j a\n-A a -j a\n', 'call each other without an end'),
+    (b'*filter\n:INPUT DROP [0:0]\n:a - [0:0]\n-A INPUT -j a\n-A a -j a\nCOMMIT\n', 'call each other without an end'),
     (b'*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp -m tcp --dport\n', "line 3: nothing stands behind '--dport'"),
     (b'*filter\n:INPUT DROP [0:0]\n-A INPUT -i "no such name" -j ACCEPT\n', "line 3: 'no such name' is no interface"),
     (b'*filter\n:INPUT DROP [0:0]\n\0\n', 'line 3 is no text'),
+    (b'*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -j ACCEPT\n', 'table filter has no COMMIT'),
 ])
 def test_refused(keepstate, text, message):
     assert message in keepstate('import', 'iptables-save', '-', stdin=text, code=2).stderr
@@ -256,6 +257,13 @@ def test_pf_written_family(keepstate, host, family):
 def test_pf_table_has_no_family(keepstate):
     rules = allowed(keepstate, 'pf', 'block\ntable <t> const { 10.0.0.0/8 }\npass in from !<t> to any\n')
     assert any('family ipv6' in rule for rule in rules)
+
+
+def test_iptables_chains_of_the_kernel(keepstate):
+    """Rules of a chain without its ':' line count as they do for iptables-restore."""
+    rules = '*filter\n:INPUT ACCEPT [0:0]\n-A FORWARD -i eth0 -j DROP\nCOMMIT\n'
+    policy = keepstate('import', 'iptables-save', '-', stdin=rules.encode()).stdout
+    assert 'deny from eth0 to not self  # 3\n' in policy
 
 
 def test_form_unknown(keepstate):
