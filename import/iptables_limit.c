@@ -13,6 +13,9 @@
 #define RATE_MAX 1000000000U
 #define CONNECTIONS_MAX 16777216U
 #define PART 32
+#define PER_SOURCE " per source"
+#define PER_DESTINATION " per destination"
+#define DESTINATIONS "a limit of each network of destinations"
 
 /* "10/minute", "10/min", "10" a second. */
 static int rate_parse(const char *value, struct ks_import_limit *limit)
@@ -60,9 +63,9 @@ static int burst_read(struct ks_iptables *ipt, const char *value)
 static int mode_read(struct ks_iptables *ipt, const char *value)
 {
 	if (!strcmp(value, "srcip") || !strcmp(value, "srcip,dstport"))
-		ipt->limit.per = " per source";
+		ipt->limit.per = PER_SOURCE;
 	else if (!strcmp(value, "dstip"))
-		ipt->limit.per = " per destination";
+		ipt->limit.per = PER_DESTINATION;
 	else
 		ipt->limit_trouble = "a rate of each pair";
 	return 1;
@@ -74,15 +77,17 @@ static int mask_read(struct ks_iptables *ipt, const char *value)
 	const unsigned whole = ipt->family == KS_IPV4 ? 32 : 128;
 	__u64 bits;
 
-	if (ks_value_number(value, 0, whole, &bits))
+	if (ks_value_number(value, 0, whole, &bits) || bits == whole)
 		return 1;
 	if (!bits)
 		ipt->limit.per = "";
-	else if (bits < whole && ipt->family == KS_IPV4)
+	else if (ipt->limit.per && !strcmp(ipt->limit.per, PER_DESTINATION))
+		ipt->limit_trouble = DESTINATIONS;
+	else if (ipt->family == KS_IPV4)
 		ipt->limit.per = ks_import_format(ipt->import, " per source/%u", (unsigned)bits);
 	else if (bits < 64)
 		ipt->limit.per = ks_import_format(ipt->import, " per source/32,%u", (unsigned)bits);
-	return ipt->limit.per ? 1 : -ENOMEM;
+	return ipt->limit.per || bits >= 64 ? 1 : -ENOMEM;
 }
 
 static int connections_read(struct ks_iptables *ipt, const char *value, bool above)
@@ -93,8 +98,19 @@ static int connections_read(struct ks_iptables *ipt, const char *value, bool abo
 		ipt->limit_trouble = "this number of connections";
 	ipt->limit.unit = NULL;
 	if (!ipt->limit.per)
-		ipt->limit.per = " per source";
+		ipt->limit.per = PER_SOURCE;
 	return 1;
+}
+
+/* The mask, which iptables-save prints before this word, stays: with 0 all destinations are counted as one. */
+static void destinations_read(struct ks_iptables *ipt)
+{
+	const char *per = ipt->limit.per;
+
+	if (!per || !strcmp(per, PER_SOURCE))
+		ipt->limit.per = PER_DESTINATION;
+	else if (*per)
+		ipt->limit_trouble = DESTINATIONS;
 }
 
 int ks_iptables_limit(struct ks_iptables *ipt, const char *option, bool negated)
@@ -123,7 +139,7 @@ int ks_iptables_limit(struct ks_iptables *ipt, const char *option, bool negated)
 	if (!strcmp(option, "--connlimit-saddr"))
 		return 1;
 	if (!strcmp(option, "--connlimit-daddr")) {
-		ipt->limit.per = " per destination";
+		destinations_read(ipt);
 		return 1;
 	}
 	while (which < KS_ARRAY_SIZE(ours) && strcmp(ours[which], option) != 0)

@@ -266,5 +266,28 @@ def test_iptables_chains_of_the_kernel(keepstate):
     assert 'deny from eth0 to not self  # 3\n' in policy
 
 
+@pytest.mark.parametrize('mask, per', [
+    ('0 --connlimit-daddr', ['']),
+    ('0 --connlimit-saddr', ['']),
+    ('32 --connlimit-daddr', [' per destination']),
+    ('24 --connlimit-daddr', []),  # each network of destinations, which no limit of ours is about
+    ('24 --connlimit-saddr', [' per source/24']),
+])
+def test_connlimit_mask(keepstate, mask, per):
+    text = ('*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n-A INPUT -m state --state ESTABLISHED -j ACCEPT\n'
+            f'-A INPUT -p tcp -m tcp --dport 80 -m connlimit --connlimit-upto 9 --connlimit-mask {mask} -j ACCEPT\nCOMMIT\n')
+    rules = allowed(keepstate, 'iptables-save', text)
+    assert [line for line in rules if ' to self ' in line] == [
+        f'allow to self tcp port 80 limit 9 connections{what}' for what in per]
+
+
+def test_ufw_routing_header(keepstate):
+    """The rule that ufw has first for IPv6 hits nothing that would pass here, and costs no flow its answers."""
+    rules = ('-A INPUT -m rt --rt-type 0 -j DROP\n-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n'
+             '-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n')
+    text = f'*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n{rules}COMMIT\n'
+    assert allowed(keepstate, 'ip6tables-save', text) == ['allow to self tcp port 22', 'allow from self']
+
+
 def test_form_unknown(keepstate):
     assert 'expected one of iptables-save' in keepstate('import', 'ipchains', '-', code=2).stderr
