@@ -413,6 +413,14 @@ static int read_fragment(struct ks_iptables *ipt, const char *value, bool negate
 	return negated ? 0 : ks_draft_zones(&ipt->draft, false, 0);
 }
 
+/* Routing header 0 never passes here, with segments left or without. */
+static int read_rt_type(struct ks_iptables *ipt, const char *value, bool negated)
+{
+	if (strcmp(value, "0") != 0)
+		return ks_draft_unsaid(&ipt->draft, ks_import_format(ipt->import, "--rt-type %.20s", value), negated);
+	return negated ? ks_draft_unsaid(&ipt->draft, "--rt-type 0", true) : ks_draft_zones(&ipt->draft, false, 0);
+}
+
 /* --- the table --- */
 
 static const struct {
@@ -461,6 +469,7 @@ static const struct {
 	{ "--hl-eq", read_ttl, false },
 	{ "--hl-lt", read_ttl_lt, false },
 	{ "--hl-gt", read_ttl_gt, false },
+	{ "--rt-type", read_rt_type, false },
 	{ "--dscp", read_dscp, false },
 	{ "--mac-source", read_mac, false },
 	{ "--mark", read_mark, false },
