@@ -43,19 +43,33 @@ static int address_value(struct ks_uci *uci, struct ks_draft *draft, const char 
 	return ks_ranges_address(ranges, value);
 }
 
+/* "130/0", or "130" with any code. */
+static int icmp_numbers(const char *value, __s32 *type, __s32 *code)
+{
+	const char *rest = value;
+	__u64 first, second = 0;
+	char part[PART];
+
+	ks_word_part(&rest, '/', part, sizeof(part));
+	if (ks_value_number(part, 0, 255, &first) || (rest && ks_value_number(rest, 0, 255, &second)))
+		return -EINVAL;
+	*type = (__s32)first;
+	*code = rest ? (__s32)second : -1;
+	return 0;
+}
+
 static int icmp_value(struct ks_uci *uci, struct ks_draft *draft, const char *value, struct ks_ranges *ranges)
 {
 	const bool v6 = !draft->match[0].has[0];
 	__s32 type, code;
 
-	if (ks_icmp_lookup(v6 ? KS_PROTO_ICMPV6 : KS_PROTO_ICMP, value, &type, &code)) {
-		__u64 number;
-
-		if (ks_value_number(value, 0, 255, &number))
-			return -EINVAL;
-		type = (__s32)number;
-		code = -1;
-	}
+	if (v6 && !strcmp(value, "bad-header"))
+		value = "4/0";
+	else if (v6 && !strcmp(value, "unknown-header-type"))
+		value = "4/1";
+	if (ks_icmp_lookup(v6 ? KS_PROTO_ICMPV6 : KS_PROTO_ICMP, value, &type, &code) &&
+	    icmp_numbers(value, &type, &code))
+		return -EINVAL;
 	return ks_ranges_number(ranges, (__u32)type << KS_ICMP_TYPE_SHIFT | (__u32)(code < 0 ? 0 : code),
 				(__u32)type << KS_ICMP_TYPE_SHIFT | (__u32)(code < 0 ? 255 : code));
 }

@@ -289,5 +289,14 @@ def test_ufw_routing_header(keepstate):
     assert allowed(keepstate, 'ip6tables-save', text) == ['allow to self tcp port 22', 'allow from self']
 
 
+def test_uci_icmp_types(keepstate):
+    """The names and numbers that OpenWrt's own rules use."""
+    rule = 'config rule\n option src wan\n option proto icmp\n option family ipv6\n option target ACCEPT\n'
+    types = ['130/0', 'bad-header', 'unknown-header-type', '200']
+    text = UCI_ZONES + rule + ''.join(f" list icmp_type '{name}'\n" for name in types)
+    rules = allowed(keepstate, 'uci', text)
+    assert rules[0] == 'allow from wan to self icmpv6 type { 4 code 0, 4 code 1, 130 code 0, 200 }'
+
+
 def test_form_unknown(keepstate):
     assert 'expected one of iptables-save' in keepstate('import', 'ipchains', '-', code=2).stderr
