@@ -13,13 +13,30 @@
 
 /* --- words --- */
 
-/* Takes care that marks stand alone, as words of their own. */
+#define NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
+
+static bool is_macro(const char *text)
+{
+	text += strspn(text, " \t");
+	text += strspn(text, NAME_CHARS);
+	return text[strspn(text, " \t")] == '=';
+}
+
+/*
+ * Takes care that marks stand alone, as words of their own. What quotes hold is one word, and no mark of it counts, but in the
+ * value of a macro, which is read where the macro stands.
+ */
 static char *marks_part(struct ks_import *import, const char *text, size_t length)
 {
 	char *made = ks_pool_alloc(&import->pool, 3 * length + 1), *out = made;
+	const bool opens = is_macro(text);
+	bool quoted = false;
 
 	for (size_t i = 0; made && i < length; i++) {
-		if (strchr("{}<>!=,()", text[i])) {
+		quoted ^= !opens && text[i] == '"';
+		if (quoted || (!opens && text[i] == '"')) {
+			*out++ = text[i];
+		} else if (strchr("{}<>!=,()", text[i])) {
 			*out++ = ' ';
 			*out++ = text[i] == ',' ? ' ' : text[i];
 			*out++ = ' ';
@@ -32,23 +49,43 @@ static char *marks_part(struct ks_import *import, const char *text, size_t lengt
 	return made;
 }
 
-static const struct ks_pf_macro *macro_find(const struct ks_pf *pf, const char *name)
+/* The macro of a word such as "$ext_if" or "$ext_if:network". */
+static const struct ks_pf_macro *macro_find(const struct ks_pf *pf, const char *word)
 {
+	const size_t length = strspn(word + 1, NAME_CHARS);
+
 	for (const struct ks_pf_macro *macro = pf->macros; macro; macro = macro->next) {
-		if (!strcmp(macro->name, name))
+		if (strlen(macro->name) == length && !memcmp(macro->name, word + 1, length))
 			return macro;
 	}
 	return NULL;
+}
+
+/* Puts what stands directly behind the name of a macro behind its value. */
+static int rest_append(struct ks_pf *pf, const char *word, struct ks_words_line *to)
+{
+	const char *rest = word + 1 + strspn(word + 1, NAME_CHARS);
+
+	if (*rest && to->count)
+		to->word[to->count - 1] = ks_import_format(pf->import, "%s%s", to->word[to->count - 1], rest);
+	return to->count && !to->word[to->count - 1] ? -ENOMEM : 0;
+}
+
+/* A label may have macros of its own, such as "$dstaddr". */
+static bool is_macro_use(const struct ks_words_line *words, unsigned at)
+{
+	return words->word[at][0] == '$' && (!at || strcmp(words->word[at - 1], "label") != 0);
 }
 
 /* Appends words, with the values of macros in their place. */
 static int words_expand(struct ks_pf *pf, const struct ks_words_line *from, struct ks_words_line *to)
 {
 	for (unsigned i = 0; i < from->count; i++) {
-		const struct ks_pf_macro *macro = from->word[i][0] == '$' ? macro_find(pf, from->word[i] + 1) : NULL;
+		const bool is_use = is_macro_use(from, i);
+		const struct ks_pf_macro *macro = is_use ? macro_find(pf, from->word[i]) : NULL;
 		const unsigned more = macro ? macro->value.count : 1;
 
-		if (from->word[i][0] == '$' && !macro)
+		if (is_use && !macro)
 			return ks_import_fail(pf->import, "line %u: there is no macro '%.40s'", pf->import->line,
 					      from->word[i]);
 		if (to->count + more > KS_LINE_WORDS)
@@ -58,6 +95,8 @@ static int words_expand(struct ks_pf *pf, const struct ks_words_line *from, stru
 		else
 			to->word[to->count] = from->word[i];
 		to->count += more;
+		if (macro && rest_append(pf, from->word[i], to))
+			return -ENOMEM;
 	}
 	return 0;
 }
@@ -75,6 +114,21 @@ static int macro_add(struct ks_pf *pf, const struct ks_words_line *words)
 	memmove(made->value.word, made->value.word + 2, made->value.count * sizeof(made->value.word[0]));
 	pf->macros = made;
 	return 0;
+}
+
+int ks_pf_address(struct ks_ranges *ranges, const char *word)
+{
+	const char *slash = strchr(word, '/');
+	const size_t length = slash ? (size_t)(slash - word) : 0;
+	unsigned dots = 0;
+	char whole[NAME_SIZE];
+
+	if (!slash || strspn(word, "0123456789.") < length || length + strlen(slash) + sizeof(".0.0.0") > NAME_SIZE)
+		return ks_ranges_address(ranges, word);
+	for (size_t i = 0; i < length; i++)
+		dots += word[i] == '.';
+	snprintf(whole, sizeof(whole), "%.*s%s%s", (int)length, word, ".0.0.0" + 2 * KS_MIN(dots, 3U), slash);
+	return ks_ranges_address(ranges, whole);
 }
 
 /* "table <name> [persist] [const] { entries }". One that is filled from elsewhere is not known. */
@@ -95,7 +149,7 @@ static int table_add(struct ks_pf *pf, const struct ks_words_line *words)
 		if (!strcmp(words->word[i], "{") || !strcmp(words->word[i], "}")) {
 			inside = true;
 		} else if (inside) {
-			err = ks_ranges_address(&ranges, words->word[i]);
+			err = ks_pf_address(&ranges, words->word[i]);
 			if (err)
 				return err == -EINVAL
 					       ? ks_import_note(pf->import, "an entry of this table is no address")
@@ -126,7 +180,7 @@ static int rule_add(struct ks_pf *pf, const struct ks_words_line *words)
 		return -ENOMEM;
 	*made = (struct ks_pf_rule){ .words = *words, .line = pf->import->line, .text = pf->import->text };
 	for (unsigned i = 0; i < words->count; i++) {
-		made->quick |= !strcmp(words->word[i], "quick");
+		made->quick |= !strcmp(words->word[i], "quick") && (!i || strcmp(words->word[i - 1], "label") != 0);
 		pf->rewrites |= !strcmp(words->word[i], "nat-to") && !strcmp(words->word[0], "match");
 	}
 	*pf->last = made;

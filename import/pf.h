@@ -42,6 +42,9 @@ struct ks_pf_draft {
 /* Reads a rule, and appends it to the chains of its directions. Returns 0 or -errno. */
 int ks_pf_rule(struct ks_pf *pf, struct ks_pf_rule *rule);
 
+/* An address as ks_ranges_address() has it, or a network without its zeros: "172.16/12". */
+int ks_pf_address(struct ks_ranges *ranges, const char *word);
+
 int ks_pf_read(struct ks_import *import, const char *text, size_t length);
 
 #endif

@@ -128,12 +128,31 @@ static int port_number(const char *word, __u64 *number)
 	return 0;
 }
 
+/* "> 1023", "<= 80"; the mark is taken. */
+static int port_side(struct reader *reader, bool above, struct ks_ranges *ranges)
+{
+	const bool with = comes(reader, "=");
+	const char *word = ks_words_peek(reader->words);
+	__u64 number;
+
+	if (!word || port_number(word, &number) || (!with && number == (above ? KS_PORT_MAX : 0)))
+		return -ERANGE;
+	reader->words->at++;
+	if (above)
+		return ks_ranges_number(ranges, (__u32)number + !with, KS_PORT_MAX);
+	return ks_ranges_number(ranges, 0, (__u32)number - !with);
+}
+
 static int port_one(struct reader *reader, const char *word, void *arg)
 {
 	const char *colon = strchr(word, ':');
 	__u64 low, high;
 	char first[TEXT_SIZE];
 
+	if (!strcmp(word, ">") || !strcmp(word, "<"))
+		return port_side(reader, *word == '>', arg);
+	if (!strcmp(word, "=") && ks_words_peek(reader->words)) /* "!= 25" */
+		word = ks_words_take(reader->words);
 	if (colon) {
 		snprintf(first, sizeof(first), "%.*s", (int)KS_MIN(colon - word, TEXT_SIZE - 1), word);
 		if (port_number(first, &low) || port_number(colon + 1, &high) || low > high)
@@ -211,7 +230,7 @@ static int address_one(struct reader *reader, const char *word, void *arg)
 			group_skip(reader);
 			return -ERANGE;
 		}
-		err = ks_ranges_address(&addresses->ranges, word);
+		err = ks_pf_address(&addresses->ranges, word);
 		return err == -EINVAL ? -ERANGE : err;
 	}
 	return 0;

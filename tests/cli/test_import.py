@@ -298,5 +298,27 @@ def test_uci_icmp_types(keepstate):
     assert rules[0] == 'allow from wan to self icmpv6 type { 4 code 0, 4 code 1, 130 code 0, 200 }'
 
 
+@pytest.mark.parametrize('words, rule', [
+    ('from any to port > 1023', 'allow to self tcp port 1024-65535'),
+    ('to port <= 80', 'allow to self tcp port 0-80'),
+    ('to port { 22 >= 60000 }', 'allow to self tcp port { 22, 60000-65535 }'),
+    ('to port != 25', 'allow to self tcp port not 25'),
+    ('to port 300 >< 310', None),
+    ('from { 10/8 172.16/12 192.0.2/24 }', 'allow to self tcp source { 10.0.0.0/8, 172.16.0.0/12, 192.0.2.0/24 }'),
+    ('from $if:network', None),
+    ('to port 22 label "$dstaddr, {quick"', 'allow to self tcp port 22'),
+])
+def test_pf_words(keepstate, words, rule):
+    rules = allowed(keepstate, 'pf', f'if = "em0"\nblock\npass in proto tcp {words}\n')
+    assert [line.replace(' family ipv4', '') for line in rules] == ([rule] if rule else [])
+
+
+def test_pf_quick_label(keepstate):
+    """A word of a label makes no rule quick."""
+    rules = 'pass in proto tcp to port 22 label "quick fix"\nblock\n'
+    assert not allowed(keepstate, 'pf', rules)
+    assert not allowed(keepstate, 'pf', rules.replace(' fix', ''))
+
+
 def test_form_unknown(keepstate):
     assert 'expected one of iptables-save' in keepstate('import', 'ipchains', '-', code=2).stderr
