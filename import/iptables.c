@@ -135,7 +135,7 @@ static int rule_read(struct ks_iptables *ipt, const char *name)
 	ipt->proto = 0;
 	ipt->module = "";
 	ipt->limited = ipt->above = ipt->is_goto = ipt->ends = false;
-	ipt->limit_trouble = ipt->limit_text = NULL;
+	ipt->limit_trouble = ipt->limit_text = ipt->limit_name = NULL;
 	ipt->limit = (struct ks_import_limit){ 0 };
 	err = name ? rule_chain(ipt, name, &chain)
 		   : ks_import_fail(ipt->import, "line %u: a chain is missing", ipt->import->line);

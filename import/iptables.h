@@ -6,11 +6,20 @@
 #include "import/draft.h"
 #include "import/words.h"
 
+/* A limit with the name that hashlimit has for it. */
+struct ks_iptables_named {
+	struct ks_iptables_named *next;
+	const char *name;
+	struct ks_import_limit *limit;
+};
+
 /* A rule that is read. */
 struct ks_iptables {
 	struct ks_import *import;
 	__u8 family;
 	bool open; /* no COMMIT has come */
+	struct ks_iptables_named *named;
+	const char *limit_name; /* NULL without one */
 	const char *table;
 	bool sets_end; /* there are no more lines of sets */
 	struct ks_words_line words;

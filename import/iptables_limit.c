@@ -159,6 +159,8 @@ int ks_iptables_limit(struct ks_iptables *ipt, const char *option, bool negated)
 		return mode_read(ipt, value);
 	if (which == 7 || which == 10)
 		return mask_read(ipt, value);
+	if (which == 11)
+		ipt->limit_name = value;
 	return which == 8 || which == 9 ? connections_read(ipt, value, (which == 9) != negated) : 1;
 }
 
@@ -174,18 +176,46 @@ static bool limit_fits(const struct ks_iptables *ipt)
 	return kind == KS_IMPORT_ACCEPT;
 }
 
+static bool limits_equal(const struct ks_import_limit *a, const struct ks_import_limit *b)
+{
+	return a->amount == b->amount && a->burst == b->burst && a->unit == b->unit && !strcmp(a->per, b->per);
+}
+
+/* Rules that give hashlimit the same name count together. Returns 0 with the limit of the rule, -EINVAL or -ENOMEM. */
+static int limit_share(struct ks_iptables *ipt, struct ks_import_limit **limit)
+{
+	struct ks_iptables_named *named = ipt->named;
+
+	while (named && ipt->limit_name && strcmp(named->name, ipt->limit_name) != 0)
+		named = named->next;
+	if (named && ipt->limit_name) {
+		*limit = named->limit;
+		return limits_equal(named->limit, &ipt->limit) ? 0 : -EINVAL;
+	}
+	*limit = ks_pool_alloc(&ipt->import->pool, sizeof(**limit));
+	named = ks_pool_alloc(&ipt->import->pool, sizeof(*named));
+	if (!*limit || !named)
+		return -ENOMEM;
+	**limit = ipt->limit;
+	if (ipt->limit_name) {
+		*named = (struct ks_iptables_named){ .next = ipt->named, .name = ipt->limit_name, .limit = *limit };
+		ipt->named = named;
+	}
+	return 0;
+}
+
 int ks_iptables_limit_end(struct ks_iptables *ipt)
 {
 	struct ks_import_limit *limit;
+	int err;
 
 	if (!ipt->limited || ipt->draft.rule.kind == KS_IMPORT_LOG)
 		return 0;
 	if (!limit_fits(ipt))
 		return ks_draft_unsaid(&ipt->draft, ipt->limit_text, false);
-	limit = ks_pool_alloc(&ipt->import->pool, sizeof(*limit));
-	if (!limit)
-		return -ENOMEM;
-	*limit = ipt->limit;
+	err = limit_share(ipt, &limit);
+	if (err)
+		return err == -EINVAL ? ks_draft_unsaid(&ipt->draft, ipt->limit_text, false) : err;
 	ipt->draft.rule.limit = limit;
 	ipt->draft.rule.over = ipt->above;
 	return 0;

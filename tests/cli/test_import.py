@@ -320,5 +320,17 @@ def test_pf_quick_label(keepstate):
     assert not allowed(keepstate, 'pf', rules.replace(' fix', ''))
 
 
+@pytest.mark.parametrize('names, limits', [('ab', ['6/minute burst 4'] * 2), ('aa', ['3/minute burst 2'] * 2)])
+def test_hashlimit_name(keepstate, names, limits):
+    """Rules that name the same table of hashlimit count together."""
+    rules = ''.join(
+        f'-A INPUT -p tcp -m tcp --dport {port} -m hashlimit --hashlimit-upto 6/min --hashlimit-burst 4 '
+        f'--hashlimit-mode srcip --hashlimit-name {name} -j ACCEPT\n' for port, name in enumerate(names, 80))
+    text = ('*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n-A INPUT -m state --state ESTABLISHED -j ACCEPT\n'
+            f'{rules}COMMIT\n')
+    policy = allowed(keepstate, 'iptables-save', text)
+    assert re.findall('to self tcp port 8. limit (.*) per source', '\n'.join(policy)) == limits
+
+
 def test_form_unknown(keepstate):
     assert 'expected one of iptables-save' in keepstate('import', 'ipchains', '-', code=2).stderr
