@@ -161,6 +161,8 @@ static int entry_take(struct plan *plan, unsigned at, const struct ks_flat_entry
 	err = region_restore(plan, step, &so_far->piece.region, &entry->piece.region);
 	if (err)
 		return err;
+	if (unsure && !entry->trouble)
+		entry->trouble = "it drops later packets of a flow, or answers, by what is not known of them here";
 	entry->target_zones = so_far->target_zones;
 	if (!lets_pass(entry->verdict))
 		return ks_flat_add(plan->import, plan->flat, entry);

@@ -332,5 +332,13 @@ def test_hashlimit_name(keepstate, names, limits):
     assert re.findall('to self tcp port 8. limit (.*) per source', '\n'.join(policy)) == limits
 
 
+def test_later_packets_are_told(keepstate):
+    """A rule that nobody knows, before the one for established flows, costs flows their packets: that has a comment."""
+    text = ('*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n'
+            '-A INPUT -m set --match-set bad src -j DROP\n-A INPUT -m state --state ESTABLISHED -j ACCEPT\nCOMMIT\n')
+    policy = keepstate('import', 'iptables-save', '-', stdin=text.encode()).stdout
+    assert '2 that deny more' in policy and 'not known of them here\ndeny to self  # 5\n' in policy
+
+
 def test_form_unknown(keepstate):
     assert 'expected one of iptables-save' in keepstate('import', 'ipchains', '-', code=2).stderr
