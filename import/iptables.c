@@ -85,6 +85,25 @@ static int policy_read(struct ks_iptables *ipt, const char *name, const char *po
 	return 0;
 }
 
+/* Puts the target, whose option was just taken, behind conditions that somebody wrote behind it. Returns true if there are some. */
+static bool target_defer(struct ks_words_line *words)
+{
+	const unsigned begin = words->at - 1;
+	unsigned end = begin + 2, moved;
+	char *kept[KS_LINE_WORDS];
+
+	while (end < words->count && !ks_iptables_is_condition(words->word[end]))
+		end++;
+	if (end >= words->count)
+		return false;
+	moved = end - begin;
+	memcpy(kept, words->word + begin, moved * sizeof(kept[0]));
+	memmove(words->word + begin, words->word + end, (words->count - end) * sizeof(kept[0]));
+	memcpy(words->word + words->count - moved, kept, moved * sizeof(kept[0]));
+	words->at = begin;
+	return true;
+}
+
 /* The conditions and the target of a rule. */
 static int options_read(struct ks_iptables *ipt)
 {
@@ -100,8 +119,11 @@ static int options_read(struct ks_iptables *ipt)
 		}
 		if (!strcmp(option, "-j") || !strcmp(option, "--jump") || !strcmp(option, "-g") ||
 		    !strcmp(option, "--goto")) {
-			const char *name = ks_words_take(&ipt->words);
+			const char *name;
 
+			if (target_defer(&ipt->words))
+				continue;
+			name = ks_words_take(&ipt->words);
 			ipt->is_goto = option[1] == 'g' || option[2] == 'g';
 			ipt->ends = true;
 			err = name ? ks_iptables_target(ipt, name)

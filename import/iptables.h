@@ -40,6 +40,9 @@ struct ks_iptables {
  */
 int ks_iptables_match(struct ks_iptables *ipt, const char *option, bool negated);
 
+/* Returns true if a condition begins with the word; no option of a target is called so. */
+bool ks_iptables_is_condition(const char *word);
+
 /* Reads limit, hashlimit and connlimit. Returns 1 if the option is one of theirs, 0 if not, or -errno. */
 int ks_iptables_limit(struct ks_iptables *ipt, const char *option, bool negated);
 

@@ -493,6 +493,15 @@ int ks_iptables_unsaid(struct ks_iptables *ipt, const char *option, bool negated
 	return ks_draft_unsaid(&ipt->draft, text, negated);
 }
 
+bool ks_iptables_is_condition(const char *word)
+{
+	for (size_t i = 0; i < KS_ARRAY_SIZE(options); i++) {
+		if (!strcmp(options[i].name, word))
+			return true;
+	}
+	return !strcmp(word, "!");
+}
+
 int ks_iptables_match(struct ks_iptables *ipt, const char *option, bool negated)
 {
 	const char *value;

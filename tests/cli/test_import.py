@@ -340,5 +340,24 @@ def test_later_packets_are_told(keepstate):
     assert '2 that deny more' in policy and 'not known of them here\ndeny to self  # 5\n' in policy
 
 
+@pytest.mark.parametrize('rule, allow', [
+    ('-j ACCEPT -p tcp -m tcp --dport 12', ['tcp port 12']),
+    ('-p tcp -j ACCEPT ! -s 10.0.0.0/8', ['tcp source not 10.0.0.0/8']),
+    ('-j ACCEPT -i lo', []),
+    ('-p tcp -j ACCEPT --dport 13', ['tcp port 13']),
+    ('-j LOG --log-prefix x -p udp', []),
+    ('-p udp -j', None),
+])
+def test_iptables_target_first(keepstate, rule, allow):
+    """Conditions count behind the target, too, as for iptables-restore."""
+    text = ('*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n-A INPUT -m state --state ESTABLISHED -j ACCEPT\n'
+            f'-A INPUT {rule}\nCOMMIT\n')
+    if allow is None:
+        keepstate('import', 'iptables-save', '-', stdin=text.encode(), code=2)
+        return
+    rules = [line for line in allowed(keepstate, 'iptables-save', text) if ' to self ' in f'{line} ']
+    assert rules == [f'allow to self {what}' for what in allow]
+
+
 def test_form_unknown(keepstate):
     assert 'expected one of iptables-save' in keepstate('import', 'ipchains', '-', code=2).stderr
