@@ -71,13 +71,20 @@ static int section_begin(struct ks_uci *uci, struct ks_words_line *words, struct
 	return 0;
 }
 
-static int option_add(struct ks_uci *uci, struct ks_uci_section *section, struct ks_words_line *words)
+/* Adds a value. Of an option the last one counts, of a list all. */
+static int option_add(struct ks_uci *uci, struct ks_uci_section *section, struct ks_words_line *words, bool is_list)
 {
 	const char *key = ks_words_take(words), *value = ks_words_take(words);
 
 	if (!section || !key || !value)
 		return ks_import_fail(uci->import, "line %u: an option needs a section, a name and a value",
 				      uci->import->line);
+	for (unsigned i = 0; !is_list && i < section->count; i++) {
+		if (!strcmp(section->key[i], key)) {
+			section->value[i] = value;
+			return 0;
+		}
+	}
 	if (section->count == KS_UCI_VALUES)
 		return ks_import_fail(uci->import, "line %u: a section with so many options is not read",
 				      uci->import->line);
@@ -104,7 +111,7 @@ static int sections_read(struct ks_uci *uci, const char *text, size_t length)
 		if (!strcmp(word, "config")) {
 			err = section_begin(uci, &words, &section);
 		} else if (!strcmp(word, "option") || !strcmp(word, "list")) {
-			err = option_add(uci, section, &words);
+			err = option_add(uci, section, &words, *word == 'l');
 		} else {
 			err = ks_import_fail(uci->import, "line %u: '%.40s' is none of config, option and list",
 					     uci->import->line, word);

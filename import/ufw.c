@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/header/packet.h"
 #include "import/draft.h"
@@ -29,9 +30,12 @@ struct ufw {
 	struct ks_words_line words;
 	enum way way;
 	bool logs, is_known;
+	bool v4_alone; /* IPV6=no: ufw drops all of IPv6 */
 };
 
 /* --- policies --- */
+
+#define SIXTH "IPV6="
 
 static const char *const policy_names[WAYS] = { "DEFAULT_INPUT_POLICY=", "DEFAULT_OUTPUT_POLICY=",
 						"DEFAULT_FORWARD_POLICY=" };
@@ -61,6 +65,10 @@ static void defaults_read(struct ufw *ufw)
 
 static bool policy_read(struct ufw *ufw, const char *word)
 {
+	if (!strncmp(word, SIXTH, strlen(SIXTH))) {
+		ufw->v4_alone = strcasecmp(word + strlen(SIXTH), "yes") != 0;
+		return true;
+	}
 	for (unsigned way = 0; way < WAYS; way++) {
 		if (!strncmp(word, policy_names[way], strlen(policy_names[way]))) {
 			policy_set(ufw, (enum way)way, word + strlen(policy_names[way]));
@@ -358,6 +366,7 @@ int ks_ufw_read(struct ks_import *import, const char *text, size_t length)
 	ks_lines_begin(&lines, text, length);
 	while (!err && (more = ks_lines_next(&lines, import, &ufw.words)) != 0)
 		err = more < 0 ? more : line_read(&ufw);
+	import->families[1] = !ufw.v4_alone;
 	if (!err && !ufw.is_known)
 		err = ks_import_fail(import, "these are no rules of ufw: expected user.rules, or the lines of 'ufw "
 					     "show added'");

@@ -359,5 +359,19 @@ def test_iptables_target_first(keepstate, rule, allow):
     assert rules == [f'allow to self {what}' for what in allow]
 
 
+def test_uci_option_twice(keepstate):
+    """The last value of an option counts."""
+    rule = 'config rule\n option src wan\n option proto tcp\n option dest_port 5\n option target ACCEPT\n'
+    assert allowed(keepstate, 'uci', UCI_ZONES + rule)[0] == 'allow from wan to self tcp port 5'
+    assert 'port' not in ''.join(allowed(keepstate, 'uci', UCI_ZONES + rule + ' option target DROP\n'))
+
+
+@pytest.mark.parametrize('value, denied', [('yes', False), ('no', True)])
+def test_ufw_without_ipv6(keepstate, value, denied):
+    """ufw drops all of IPv6 where it does not filter it."""
+    policy = keepstate('import', 'ufw', '-', stdin=f'IPV6={value}\nufw allow 22\n'.encode()).stdout
+    assert ('deny family ipv6\n' in policy) == denied
+
+
 def test_form_unknown(keepstate):
     assert 'expected one of iptables-save' in keepstate('import', 'ipchains', '-', code=2).stderr
