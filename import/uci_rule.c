@@ -241,8 +241,13 @@ static int conditions_read(struct ks_uci *uci, struct ks_draft *draft, const str
 /* Types of ICMP are of a family: names that both have are one rule for each. */
 static int icmp_read(struct ks_uci *uci, struct ks_draft *draft, const struct ks_uci_section *section)
 {
-	if (!ks_uci_option(section, "icmp_type", NULL))
+	const char *types = ks_uci_option(section, "icmp_type", NULL);
+	const char *proto = ks_uci_option(section, "proto", "tcp udp");
+
+	if (!types)
 		return 0;
+	if (strcmp(proto, "icmp") != 0 && strcmp(proto, "icmpv6") != 0 && strcmp(proto, "ipv6-icmp") != 0)
+		return unsaid(draft, "icmp_type", types); /* only of some of the protocols */
 	if (draft->match[0].has[0] && draft->match[0].has[1]) /* a rule of both families means the older one */
 		ks_draft_family(draft, KS_IPV4);
 	return option_read(uci, draft, section, "icmp_type", KS_DIM_ICMP, icmp_value);

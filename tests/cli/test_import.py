@@ -359,6 +359,12 @@ def test_iptables_target_first(keepstate, rule, allow):
     assert rules == [f'allow to self {what}' for what in allow]
 
 
+def test_uci_icmp_types_of_others(keepstate):
+    """Types of ICMP in a rule of other protocols make no policy that is refused."""
+    rule = 'config rule\n option src wan\n option proto "icmp udp"\n option icmp_type echo-request\n option target ACCEPT\n'
+    assert allowed(keepstate, 'uci', UCI_ZONES + rule) == allowed(keepstate, 'uci', UCI_ZONES)
+
+
 def test_uci_option_twice(keepstate):
     """The last value of an option counts."""
     rule = 'config rule\n option src wan\n option proto tcp\n option dest_port 5\n option target ACCEPT\n'
