@@ -317,7 +317,7 @@ static int icmp_one(struct reader *reader, const char *word, void *arg)
 	return ks_ranges_number(arg, (__u32)type << KS_ICMP_TYPE_SHIFT, (__u32)type << KS_ICMP_TYPE_SHIFT | 0xff);
 }
 
-static int icmp_read(struct reader *reader)
+static int icmp_read(struct reader *reader, unsigned proto)
 {
 	ks_auto_ranges struct ks_ranges ranges = { 0 };
 	const unsigned from = reader->words->at;
@@ -330,6 +330,7 @@ static int icmp_read(struct reader *reader)
 		return unsaid(reader, "icmp-type", reader->words->word[from]);
 	}
 	err = err ? err : ks_ranges_take(reader->pf->import, &ranges, spans);
+	err = err ? err : ks_draft_proto(&reader->made->draft, proto, false); /* pfctl(8) wants it said */
 	return err ? err : ks_draft_numbers(&reader->made->draft, KS_DIM_ICMP, &spans[0], negated);
 }
 
@@ -406,7 +407,7 @@ static int word_read(struct reader *reader, const char *word)
 	if (!strcmp(word, "to"))
 		return addresses_read(reader, KS_DIM_DST);
 	if (!strcmp(word, "icmp-type") || !strcmp(word, "icmp6-type"))
-		return icmp_read(reader);
+		return icmp_read(reader, word[4] == '6' ? KS_PROTO_ICMPV6 : KS_PROTO_ICMP);
 	if (!strcmp(word, "keep") || !strcmp(word, "modulate") || !strcmp(word, "synproxy"))
 		return state_read(reader);
 	if (!strcmp(word, "label") || !strcmp(word, "flags")) { /* flows open by a SYN alone */

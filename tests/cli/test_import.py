@@ -304,6 +304,7 @@ def test_uci_icmp_types(keepstate):
     ('to port { 22 >= 60000 }', 'allow to self tcp port { 22, 60000-65535 }'),
     ('to port != 25', 'allow to self tcp port not 25'),
     ('to port 300 >< 310', None),
+    ('icmp-type 8', None),
     ('from { 10/8 172.16/12 192.0.2/24 }', 'allow to self tcp source { 10.0.0.0/8, 172.16.0.0/12, 192.0.2.0/24 }'),
     ('from $if:network', None),
     ('to port 22 label "$dstaddr, {quick"', 'allow to self tcp port 22'),
@@ -311,6 +312,11 @@ def test_uci_icmp_types(keepstate):
 def test_pf_words(keepstate, words, rule):
     rules = allowed(keepstate, 'pf', f'if = "em0"\nblock\npass in proto tcp {words}\n')
     assert [line.replace(' family ipv4', '') for line in rules] == ([rule] if rule else [])
+
+
+def test_pf_type_without_proto(keepstate):
+    """A type of ICMP makes no policy that is refused."""
+    assert allowed(keepstate, 'pf', 'block\npass in inet icmp-type { 3 8 }\n') == ['allow to self icmp type { 3, 8 }']
 
 
 def test_pf_quick_label(keepstate):
