@@ -396,6 +396,21 @@ int ks_plan_forwards(struct ks_import *import, const struct ks_piece *all, struc
 
 /* --- new sources --- */
 
+/* Rules that give new sources deny nothing here, so a text where some do is refused. */
+static int sources_check(struct ks_import *import, const struct ks_flat *flat)
+{
+	for (size_t i = 0; i < flat->count; i++) {
+		const enum ks_verdict_kind verdict = flat->list[i].verdict;
+
+		if (verdict != KS_IMPORT_ACCEPT && verdict != KS_IMPORT_SOURCE && verdict != KS_IMPORT_MASQUERADE)
+			return ks_import_fail(import,
+					      "%s %u: a chain that gives new sources does something else with "
+					      "packets, which no rule of ours can",
+					      import->numbered, flat->list[i].line);
+	}
+	return 0;
+}
+
 int ks_plan_sources(struct ks_import *import, const struct ks_piece *all, struct ks_flat *flat)
 {
 	struct ks_piece piece = *all;
@@ -414,5 +429,5 @@ int ks_plan_sources(struct ks_import *import, const struct ks_piece *all, struct
 		ks_region_free(&flat->list[i].piece.region, KS_VAR_TRACKED);
 		ks_region_free(&flat->list[i].piece.region, KS_VAR_OWN);
 	}
-	return err;
+	return err ? err : sources_check(import, flat);
 }

@@ -201,6 +201,8 @@ def test_output(keepstate):
     (b'*filter\n:INPUT DROP [0:0]\n-A INPUT -i "no such name" -j ACCEPT\n', "line 3: 'no such name' is no interface"),
     (b'*filter\n:INPUT DROP [0:0]\n\0\n', 'line 3 is no text'),
     (b'*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -j ACCEPT\n', 'table filter has no COMMIT'),
+    (b'*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -d 192.0.2.1 -j DROP\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n',
+     'line 3: a chain that gives new sources does something else'),
 ])
 def test_refused(keepstate, text, message):
     assert message in keepstate('import', 'iptables-save', '-', stdin=text, code=2).stderr
