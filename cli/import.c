@@ -130,7 +130,7 @@ int ks_cmd_import(int argc, char **argv)
 		"exactly is left out if it allows, and denies more if it denies. Comments say where and why.\n"
 		"\n"
 		"  iptables-save | keepstate import iptables-save - > imported.conf\n"
-		"  nft -j list ruleset | keepstate import nft - > imported.conf\n"
+		"  nft list ruleset | keepstate import nft - > imported.conf\n"
 		"  keepstate check imported.conf\n"
 		"\n"
 		"Returns 0, 2 for a text that cannot be read as one of this form.",

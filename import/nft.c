@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reads what `nft -j list ruleset` prints. Rules are numbered by their handles. Chains of all tables that stand at a hook are asked
- * one after the other, as the kernel does.
+ * Reads what `nft -j list ruleset` prints, where rules are numbered by their handles, or what `nft list ruleset` prints, by lines.
+ * Chains of all tables that stand at a hook are asked one after the other, as the kernel does.
  */
 #include "import/nft.h"
 
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "import/import.h"
+#include "import/nft_list.h"
 
 static const char *member(const json_t *object, const char *name)
 {
@@ -262,7 +263,8 @@ static int rule_read(struct ks_nft *nft, const json_t *rule)
 		return err;
 	if (json_array_size(list) > KS_NFT_STATEMENTS)
 		return ks_import_fail(nft->import, "rule %u has too many statements", nft->import->line);
-	nft->import->text = ks_nft_rule_text(nft->import, list);
+	nft->import->text = nft->is_list ? ks_import_format(nft->import, "%s", member(rule, "as"))
+					 : ks_nft_rule_text(nft->import, list);
 	if (!nft->import->text)
 		return -ENOMEM;
 	ks_draft_begin(&draft, nft->import);
@@ -293,18 +295,49 @@ static int objects_read(struct ks_nft *nft, const char *kind, int (*read)(struct
 	return 0;
 }
 
-int ks_nft_read(struct ks_import *import, const char *text, size_t length)
+static int json_read(struct ks_import *import, const char *text, size_t length, json_t **root)
 {
 	json_error_t wrong;
-	ks_auto_json json_t *root = json_loadb(text, length, 0, &wrong);
-	struct ks_nft nft = { .import = import, .objects = json_object_get(root, "nftables") };
-	int err;
 
 	import->numbered = "handle";
-	if (!root && json_error_code(&wrong) == json_error_out_of_memory)
+	*root = json_loadb(text, length, 0, &wrong);
+	if (*root)
+		return 0;
+	if (json_error_code(&wrong) == json_error_out_of_memory)
 		return -ENOMEM;
-	if (!root)
-		return ks_import_fail(import, "line %d is no JSON as 'nft -j list ruleset' prints it", wrong.line);
+	return ks_import_fail(import, "line %d is no JSON as 'nft -j list ruleset' prints it", wrong.line);
+}
+
+/* Without -j: text of UTF-8, whose first octet that is no blank begins a word. */
+static int list_read(struct ks_import *import, const char *text, size_t length, json_t **root)
+{
+	ks_auto_json json_t *probe = json_stringn(text, length);
+
+	if (!probe || memchr(text, '\0', length))
+		return ks_import_fail(import, "this is no text: expected what 'nft list ruleset' prints");
+	return ks_nft_list(import, text, length, root);
+}
+
+/* Returns true if a text begins as JSON does. */
+static bool is_json(const char *text, size_t length)
+{
+	size_t at = 0;
+
+	while (at < length && text[at] && strchr(" \t\r\n", text[at]))
+		at++;
+	return at < length && (text[at] == '{' || text[at] == '[');
+}
+
+int ks_nft_read(struct ks_import *import, const char *text, size_t length)
+{
+	const bool json = is_json(text, length);
+	ks_auto_json json_t *root = NULL;
+	struct ks_nft nft = { .import = import, .is_list = !json };
+	int err = json ? json_read(import, text, length, &root) : list_read(import, text, length, &root);
+
+	if (err)
+		return err;
+	nft.objects = json_object_get(root, "nftables");
 	if (!json_is_array(nft.objects))
 		return ks_import_fail(import, "there is no \"nftables\" in it: expected what 'nft -j list ruleset' "
 					      "prints");

@@ -18,6 +18,7 @@ struct ks_nft {
 	const char *family, *table_name;
 	struct ks_import_chain *chain;
 	unsigned loops;
+	bool is_list; /* the text without -j: rules have the lines that they were */
 };
 
 /* The entries of a value: those of a set, or the value itself. NULL: they change while the rules are in force. */

@@ -385,6 +385,8 @@ static int statement_read(struct ks_nft *nft, struct ks_draft *draft, const char
 		return mangle_read(nft, value);
 	if (!strcmp(name, "queue") || !strcmp(name, "tproxy") || !strcmp(name, "synproxy") || !strcmp(name, "fwd"))
 		return refuse(nft, draft, name);
+	if (!strcmp(name, "unread")) /* nft_list_rule.c */
+		return refuse(nft, draft, "the rest of the rule");
 	return ks_draft_unsaid(draft, ks_import_format(nft->import, "%.100s", name), false);
 }
 

@@ -78,6 +78,26 @@ STEPS = {
         rest 192.0.2.1:4004 > self 203.0.113.1:9999 tcp syn => deny
         rest 198.51.100.1:4000 > self 203.0.113.1:1500 udp => deny
         """,
+    'nft-unread-list': """
+        rest 192.0.2.1:4000 > self 203.0.113.1:25 tcp syn => deny
+        rest 192.0.2.3:4000 > self 203.0.113.1:80 tcp syn => deny
+        rest 192.0.2.3:4000 > self 203.0.113.1:81 tcp syn => allow
+        rest 192.0.2.65:4000 > self 203.0.113.1:53 udp => deny
+        rest 192.0.2.1:4000 > self 203.0.113.1:7000 tcp syn => deny
+        rest 192.0.2.1:4000 > self 203.0.113.1:7001 tcp syn => allow
+        rest 192.0.2.7:4000 > self 203.0.113.1:7002 tcp syn => deny
+        rest 192.0.2.8:4000 > self 203.0.113.1:7100 tcp syn => deny
+        rest 192.0.2.1:4000 > self 203.0.113.1:7004 tcp syn mark 5 => deny
+        rest 192.0.2.66:4000 > self 203.0.113.1:7005 udp => reject
+        rest 192.0.2.1:4000 > self 203.0.113.1:7005 udp => allow
+        rest 192.0.2.1:4000 > self 203.0.113.1:7006 udp => deny
+        rest 192.0.2.1:4000 > self 203.0.113.1:7007 udp => deny
+        rest 192.0.2.1:4000 > self 203.0.113.1:7008 udp => allow
+        rest 192.0.2.1:4000 > self 203.0.113.1:7009 udp => allow
+        rest 192.0.2.1:4000 > self 203.0.113.1:7010 tcp syn => deny
+        rest 192.0.2.1:4000 > self 203.0.113.1:7014 tcp syn => deny
+        rest 192.0.2.1:4000 > self 203.0.113.1:9000 tcp syn => deny
+        """,
     'ufw-user': """
         rest 192.0.2.9:4000 > self 203.0.113.1:22 tcp syn => allow
         rest 192.0.2.9:4000 > self 203.0.113.1:443 tcp syn => allow
@@ -133,6 +153,10 @@ STEPS = {
         """,
 }
 
+# The same rules as `nft list ruleset` prints them.
+for name in ('nft-gateway', 'nft-host'):
+    STEPS[f'{name}-list'] = STEPS[name]
+
 
 def imported(keepstate, path):
     return keepstate('import', FORMS[path.stem.split('-', maxsplit=1)[0]], path)
@@ -160,8 +184,27 @@ def test_lines_are_named(keepstate):
         assert lines[int(number) - 1] == line
 
 
+@pytest.mark.parametrize('name', ['nft-gateway', 'nft-host'])
+def test_nft_list(keepstate, name):
+    """The text of nft and its JSON become one policy, but for what names their lines."""
+    policies = [imported(keepstate, ROOT / f'tests/cli/import/{name}{tail}.txt').stdout for tail in ('', '-list')]
+    one, other = (re.sub(r'  # [\d, ]+$|^# (line|handle) .*', '', policy, flags=re.M) for policy in policies)
+    assert one == other and 'allow' in one
+    assert '# line ' in policies[1] and '# handle ' not in policies[1]
+
+
 @pytest.mark.parametrize('text, message', [
-    (b'table inet filter {', 'no JSON as'),
+    (b'table inet filter {', 'a brace is not closed'),
+    (b'table inet filter {\n\tchain input {\n\t\ttype filter hook input priority high; policy drop;\n\t}\n}\n',
+     "line 3: 'priority' is not expected"),
+    (b'table inet filter {\n\tchain input {\n\t\ttype filter hook input priority 0; policy deny;\n\t}\n}\n',
+     "line 3: 'deny' is not expected"),
+    (b'table inet filter {\n\tflags dormant\n}\n', 'line 2: a table with flags may be asleep'),
+    (b'flush ruleset\n', "line 1: 'flush' is not expected"),
+    (b'table inet a { chain b { tcp dport 22 accept\n } }\n', 'no chain with a policy'),
+    (b'\xff\n', 'this is no text'),
+    (b'', 'no chain with a policy'),
+    (b'{', 'no JSON as'),
     (b'{}', 'expected what'),
     (b'{"nftables": []}', 'no chain with a policy'),
     (b'{"nftables": [{"rule": {"family": "ip", "table": "a", "chain": "b", "handle": 3, "expr": [{"jump": 1}]}}]}',
