@@ -183,7 +183,7 @@ static bool priority_read(struct ks_nft_scan *scan, json_int_t *priority)
 		      { "filter", 0 }, { "security", 50 }, { "srcnat", 100 } };
 	const struct ks_nft_token token = ks_nft_token_next(scan);
 	const bool minus = token.length > 1 && token.text[0] == '-';
-	const struct ks_nft_token rest = { token.text + minus, token.length - minus, token.quoted };
+	const struct ks_nft_token rest = { minus ? token.text + 1 : token.text, token.length - minus, token.quoted };
 	ks_auto_json json_t *number = token.length ? ks_nft_list_value(rest) : NULL, *more = NULL;
 	bool less;
 

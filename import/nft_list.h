@@ -7,7 +7,7 @@
 
 #include "import/ruleset.h"
 
-/* A word, a text in quotes, or one of the marks that stand alone: { } ( ) , ; and the end of a line. No length: the end. */
+/* A word, a text in quotes, or one of the marks that stand alone: { } ( ) , ; and the end of a line. No text: the end. */
 struct ks_nft_token {
 	const char *text;
 	size_t length;

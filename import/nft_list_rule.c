@@ -438,7 +438,7 @@ static void unread_scan(struct reader *reader, struct unread *unread)
 	for (;;) {
 		const struct ks_nft_token token = take(reader);
 
-		if (!token.length || (ks_nft_token_is(token, "comment") && ks_nft_token_peek(&reader->scan).quoted))
+		if (!token.text || (ks_nft_token_is(token, "comment") && ks_nft_token_peek(&reader->scan).quoted))
 			break;
 		unread->before = unread->last;
 		unread->last = token;
@@ -511,7 +511,7 @@ json_t *ks_nft_list_rule(struct ks_nft_scan scan)
 	struct ks_nft_scan before = scan;
 	size_t kept = 0;
 
-	while (reader.list && !reader.ends && ks_nft_token_peek(&reader.scan).length) {
+	while (reader.list && !reader.ends && ks_nft_token_peek(&reader.scan).text) {
 		const struct ks_nft_scan here = reader.scan;
 		const size_t size = json_array_size(reader.list);
 
