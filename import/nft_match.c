@@ -317,6 +317,8 @@ static int match_states(const struct wish *wish, bool status)
 	int err;
 	size_t i;
 
+	if (status && strcmp(wish->op, "in") != 0) /* of all bits of the status together */
+		return unsaid(wish);
 	json_array_foreach(wish->entries, i, entry)
 	{
 		const char *name = json_string_value(element_value(entry));
@@ -377,6 +379,12 @@ static int match_flags(const struct wish *wish, int mask)
 	else
 		err = ks_draft_flags(wish->draft, (unsigned)set, (unsigned)mask, wish->negated);
 	return err;
+}
+
+/* Returns true for several flags behind an operator of their own: nft then asks for none of them. */
+static bool is_odd_list(const struct wish *wish)
+{
+	return json_is_array(wish->right) && strcmp(wish->op, "in") != 0;
 }
 
 /* --- routes --- */
@@ -456,7 +464,7 @@ static int match_payload(const struct wish *wish, const char *proto, const char 
 		if (ported[i].proto)
 			ks_draft_proto(wish->draft, ported[i].proto, false);
 		if (!strcmp(field, "flags") && ported[i].proto == KS_PROTO_TCP)
-			return match_flags(wish, 0xff);
+			return is_odd_list(wish) ? unsaid(wish) : match_flags(wish, 0xff);
 		if (!strcmp(field, "sport") || !strcmp(field, "dport"))
 			return match_ports(wish, field[0] == 's' ? KS_DIM_SPORT : KS_DIM_DPORT);
 	}
@@ -546,5 +554,7 @@ int ks_nft_match(struct ks_nft *nft, struct ks_draft *draft, const json_t *left,
 	wish.entries = ks_nft_entries(nft, right, &made);
 	if (!wish.entries && !json_is_string(right))
 		return -ENOMEM;
+	if (strchr("<>", op[0]) && !json_is_integer(right)) /* an order of addresses or names */
+		return unsaid(&wish);
 	return wish.entries ? match_key(&wish) : unsaid(&wish);
 }

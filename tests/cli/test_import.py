@@ -230,6 +230,20 @@ def test_others_refused(keepstate, form, text, message):
     assert message in keepstate('import', form, '-', stdin=text, code=2).stderr
 
 
+@pytest.mark.parametrize('match', [
+    '{"op": ">", "left": {"payload": {"protocol": "ip", "field": "saddr"}}, "right": "192.0.2.64"}',
+    '{"op": "!=", "left": {"payload": {"protocol": "tcp", "field": "flags"}}, "right": ["syn", "ack"]}',
+    '{"op": "!=", "left": {"ct": {"key": "status"}}, "right": "dnat"}',
+])
+def test_nft_operators(keepstate, match):
+    """Operators that ask for something else than their words say elsewhere are not guessed."""
+    text = """{"nftables": [{"table": {"family": "ip", "name": "a"}}, {"chain": {"family": "ip", "table": "a", "name": "b",
+        "handle": 1, "type": "filter", "hook": "input", "prio": 0, "policy": "accept"}}, {"rule": {"family": "ip", "table": "a",
+        "chain": "b", "handle": 2, "expr": [{"match": %s}, {"drop": null}]}}]}""" % match
+    policy = keepstate('import', 'nft', '-', stdin=text.encode()).stdout
+    assert re.search(r'^deny to self( tcp)?  # 2$', policy, re.M)
+
+
 def test_output(keepstate):
     keepstate('import', '-o', 'made.conf', 'ip6tables-save', ROOT / 'tests/cli/import/ip6tables-host.txt')
     assert 'deny family ipv4' in (keepstate.directory / 'made.conf').read_text()
