@@ -172,6 +172,17 @@ static int table_add(struct ks_pf *pf, const struct ks_words_line *words)
 	return err;
 }
 
+static bool diverts(const char *word)
+{
+	static const char *const words[] = { "rdr-to", "binat-to", "af-to", "divert-to", "divert-packet" };
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(words); i++) {
+		if (!strcmp(words[i], word))
+			return true;
+	}
+	return false;
+}
+
 static int rule_add(struct ks_pf *pf, const struct ks_words_line *words)
 {
 	struct ks_pf_rule *made = ks_pool_alloc(&pf->import->pool, sizeof(*made));
@@ -182,6 +193,7 @@ static int rule_add(struct ks_pf *pf, const struct ks_words_line *words)
 	for (unsigned i = 0; i < words->count; i++) {
 		made->quick |= !strcmp(words->word[i], "quick") && (!i || strcmp(words->word[i - 1], "label") != 0);
 		pf->rewrites |= !strcmp(words->word[i], "nat-to") && !strcmp(words->word[0], "match");
+		made->diverts |= diverts(words->word[i]) && !strcmp(words->word[0], "match");
 	}
 	*pf->last = made;
 	pf->last = &made->next;
@@ -293,8 +305,12 @@ static int rules_read(struct ks_pf *pf)
 	struct ks_pf_rule *back = NULL, *next;
 	int err = 0;
 
+	for (struct ks_pf_rule *rule = pf->rules; !err && rule; rule = rule->next)
+		err = rule->diverts ? rule_read(pf, rule) : 0;
 	for (struct ks_pf_rule *rule = pf->rules; !err && rule; rule = next) {
 		next = rule->next;
+		if (rule->diverts)
+			continue;
 		if (rule->quick) {
 			err = rule_read(pf, rule);
 		} else {

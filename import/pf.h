@@ -18,6 +18,7 @@ struct ks_pf_rule {
 	unsigned line;
 	const char *text;
 	bool quick;
+	bool diverts; /* it sends packets to others than they name, for all rules behind it */
 };
 
 struct ks_pf {

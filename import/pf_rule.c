@@ -463,6 +463,21 @@ static int source_add(struct reader *reader)
 	return ks_draft_end(&draft, reader->pf->sources);
 }
 
+/* The rules behind it are asked about another destination: nobody here knows what they say. */
+static int diverting_add(struct reader *reader)
+{
+	struct ks_draft *draft = &reader->made->draft;
+	int err = 0;
+
+	draft->rule.kind = KS_IMPORT_DROP;
+	draft->rule.trouble = "rules that match give no new destinations here";
+	if (reader->made->in)
+		err = ks_draft_end(draft, reader->pf->in);
+	if (!err && reader->made->out)
+		err = ks_draft_end(draft, reader->pf->out);
+	return err;
+}
+
 int ks_pf_rule(struct ks_pf *pf, struct ks_pf_rule *rule)
 {
 	struct ks_pf_draft made = { 0 };
@@ -476,6 +491,8 @@ int ks_pf_rule(struct ks_pf *pf, struct ks_pf_rule *rule)
 		err = word_read(&reader, ks_words_take(&rule->words));
 	if (!err && made.nat)
 		err = source_add(&reader);
+	if (!err && rule->diverts)
+		return diverting_add(&reader);
 	if (err || made.is_match)
 		return err || made.nat ? err : ks_import_note(pf->import, "rules that only match are not read");
 	if (made.in)

@@ -132,6 +132,12 @@ STEPS = {
         self 203.0.113.1:4000 > em0 192.0.2.9:53 udp => allow
         self [2001:db8::1]:4000 > em0 [2001:db8:1::1]:53 udp => reject
         """,
+    'pf-diverted': """
+        em0 192.0.2.9:4000 > self 203.0.113.1:80 tcp syn => deny
+        em0 192.0.2.9:4000 > self 203.0.113.2:80 tcp syn => allow
+        em0 192.0.2.9:4000 > self 203.0.113.1:81 tcp syn => allow
+        em0 192.0.2.9:4000 > self 203.0.113.1:82 tcp syn => deny
+        """,
     'uci-router': """
         eth1 192.0.2.9:4000 > self 203.0.113.1:443 tcp syn => allow as 192.0.2.9:4000 > 192.168.1.10:8443
         eth1 192.0.2.9:4000 > self 203.0.113.1:22 tcp syn => reject
