@@ -230,10 +230,11 @@ static const char *colon_find(struct ks_nft_token token)
 /* Puts the new address and the ports into an object. Returns true if they are known. */
 static bool target_read(json_t *object, struct ks_nft_token token)
 {
-	const char *colon, *end = token.text + token.length, *begin = token.text, *last;
+	const char *colon, *end, *begin = token.text, *last;
 
 	if (token.quoted || !token.length)
 		return false;
+	end = token.text + token.length;
 	colon = last = colon_find(token);
 	if (*begin == '[' && begin < colon) {
 		begin++;
