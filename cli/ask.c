@@ -14,14 +14,14 @@
 
 static const char *const answers[] = { [KS_REACH_NEVER] = "never", [KS_REACH_ONLY] = "only", [KS_REACH_YES] = "yes" };
 
-/* The times of the line that decides, if they are all that is not looked at. */
+/* The times of the line that decides, if they are all that is not certain. */
 static const char *times_of(const struct ks_answer_class *class, bool *negated)
 {
 	const struct ks_rule *rule = ks_deed_rule(&class->deed);
 	const struct ks_policy *policy = class->deed.policy;
 	const struct ks_conditions *conditions;
 
-	if (!class->vague || !rule || !rule->conditions)
+	if (!class->is_unsure || !rule || !rule->conditions)
 		return NULL;
 	conditions = &policy->conditions[rule->conditions];
 	*negated = conditions->nots;
@@ -49,7 +49,7 @@ static json_t *class_json(const struct ks_answer_class *class)
 		return NULL;
 	return json_pack("{s:s, s:b, s:s, s:b, s:s*, s:o, s:o}", "packets", text, "more",
 			 class->regions == KS_ANSWER_REGIONS_MAX, "does", ks_deed_verbs(&class->deed), "perhaps",
-			 class->vague, "during", during, "witness",
+			 class->vague || class->is_unsure, "during", during, "witness",
 			 class->is_shown ? json_string(class->witness.text) : json_null(), "rule",
 			 info ? json_pack("{s:o*, s:i, s:o*}", "file", ks_json_text(info->place.file), "line",
 					  (int)info->place.line, "text", ks_json_text(info->text))

@@ -117,7 +117,7 @@ static int read_options(struct ks_parser *p, struct ks_ast_conditions *condition
 	return ks_parse_ip_options(p, "'any', 'none' or an IP option such as record-route", &conditions->ip_options);
 }
 
-static void print_options(__u8 options, FILE *out)
+void ks_print_option_condition(__u8 options, FILE *out)
 {
 	bool several = options & (options - 1);
 
@@ -548,7 +548,7 @@ static int print_value(struct ks_ast *ast, const struct ks_ast_conditions *condi
 		print_flags(conditions, out);
 		return 0;
 	case KS_CONDITION_IP_OPTION:
-		print_options(conditions->ip_options, out);
+		ks_print_option_condition(conditions->ip_options, out);
 		return 0;
 	case KS_CONDITION_DURING:
 		ks_during_print(&conditions->during, out);

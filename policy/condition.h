@@ -35,6 +35,9 @@ bool ks_conditions_may_miss(const struct ks_compiler *c, const struct ks_ast_rul
 /* Prints them, a blank before each. Returns 0 or -ENOMEM. */
 int ks_conditions_print(struct ks_ast *ast, const struct ks_ast_rule *rule, FILE *out);
 
+/* Prints what stands behind `ip-option`. */
+void ks_print_option_condition(__u8 options, FILE *out);
+
 /* Reads the code points behind `dscp`, and prints them (dscp.c). */
 int ks_read_dscp(struct ks_parser *p, struct ks_ast_conditions *conditions);
 void ks_print_dscp(__u64 dscp, FILE *out);

@@ -9,6 +9,7 @@
 
 #include "core/header/packet.h"
 #include "policy/adopt.h"
+#include "proof/condition.h"
 #include "proof/cover.h"
 #include "text/memory_file.h"
 
@@ -170,6 +171,7 @@ struct class_ctx {
 	struct ks_answer_class class;
 	bool is_forward;
 	bool exists; /* some packet of the region in hand comes to the rules */
+	bool is_free; /* a region of the class is bounded by no conditions: its packets do exist */
 	unsigned tried;
 	int err;
 };
@@ -190,6 +192,7 @@ static int region_show(struct class_ctx *ctx, const struct ks_region *region)
 	class->is_shown = decided == KS_DECISION_DEFAULT || entry == KS_DECISION_DEFAULT
 				  ? decided == entry && insp.verdict.reason == KS_REASON_NO_RULE
 				  : asking->policy->rule_info[decided] == asking->policy->rule_info[entry];
+	class->is_shown = class->is_shown && ks_witness_is_met(&asking->space.variables, &class->witness, &insp);
 	return err;
 }
 
@@ -209,6 +212,7 @@ static int region_note(const struct ks_region *region, void *arg)
 {
 	struct class_ctx *ctx = arg;
 
+	ctx->is_free |= !ks_region_conditions(&ctx->asking->space.variables, region);
 	ctx->class.region[ctx->class.regions++] = *region;
 	return ctx->class.regions == KS_ANSWER_REGIONS_MAX;
 }
@@ -298,6 +302,7 @@ static int class_tell(struct class_ctx *ctx)
 
 	if (!ctx->class.regions)
 		return 0;
+	ctx->class.is_unsure = !ctx->class.is_shown && !ctx->is_free;
 	asking->lets |= ctx->class.lets;
 	asking->refuses |= !ctx->class.lets || ctx->class.vague;
 	return asking->fn(&ctx->class, asking->arg);
@@ -328,6 +333,7 @@ static int line_answer(struct asking *asking, const struct line *line, bool is_f
 
 		if (asked->entry == KS_CLAIM_NOBODY)
 			continue;
+		ctx->class.vague |= asked->vague;
 		if (line->first == line->end)
 			err = region_left(ctx, &asked->region, asking->question);
 		for (size_t j = line->first; !err && j < line->end; j++)

@@ -23,7 +23,8 @@ struct ks_answer_class {
 	const struct ks_space *space;
 	struct ks_deed deed;
 	bool lets; /* they get where the question asks */
-	bool vague; /* the line has conditions that are not looked at: perhaps */
+	bool vague; /* the line or the question has more sets or conditions than there are variables: perhaps */
+	bool is_unsure; /* perhaps no packet meets the conditions: none is shown */
 	struct ks_region region[KS_ANSWER_REGIONS_MAX];
 	unsigned regions; /* KS_ANSWER_REGIONS_MAX: there are perhaps more */
 	struct ks_witness witness;

@@ -17,7 +17,7 @@ struct refuting {
 static void why_describe(const struct ks_answer_class *class, char *text)
 {
 	const struct ks_rule_info *info = ks_deed_info(&class->deed);
-	const char *verbs = ks_deed_verbs(&class->deed), *perhaps = class->vague ? "perhaps " : "";
+	const char *verbs = ks_deed_verbs(&class->deed), *perhaps = class->vague || class->is_unsure ? "perhaps " : "";
 	int length;
 
 	if (info)

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proof/condition.h"
+
 #define STACK_MAX (1U << 17) /* regions that wait */
 #define CUT_STEPS 16 /* that cutting a region costs, beside its ranges */
 
@@ -63,7 +65,10 @@ static int stack_push(struct stack *stack, const struct ks_region *region, size_
 	return 0;
 }
 
-/* Takes the first claim that overlaps from what waits on top, and lets the pieces wait. Returns 1 if none does: it is left. */
+/*
+ * Takes the first claim that overlaps from what waits on top, and lets the pieces wait. Returns 1 if none does: it is left, if any
+ * packet meets its conditions.
+ */
 static int top_cut(struct ks_cover *cover, struct stack *stack, struct ks_region *left)
 {
 	struct waiting top = stack->list[--stack->count];
@@ -73,14 +78,15 @@ static int top_cut(struct ks_cover *cover, struct stack *stack, struct ks_region
 
 	for (; top.next < cover->near_count; top.next++) {
 		claim = &cover->space->claims[cover->near[top.next]].region;
-		if (ks_regions_overlap(&top.region, claim, &cover->steps))
+		if (ks_regions_overlap(&top.region, claim, &cover->steps) &&
+		    ks_conditions_are_possible(&cover->space->variables, &top.region, claim))
 			break;
 	}
 	if (cover->steps > cover->steps_max)
 		return -E2BIG;
 	if (top.next == cover->near_count) {
 		*left = top.region;
-		return 1;
+		return ks_conditions_are_possible(&cover->space->variables, left, left);
 	}
 	cover->used[cover->near[top.next]] = true;
 	cover->steps += CUT_STEPS;
@@ -94,7 +100,6 @@ int ks_cover_left(struct ks_cover *cover, const struct ks_region *region, ks_lef
 {
 	ks_scoped(auto_stack) struct stack stack = { 0 };
 	int err = stack_push(&stack, region, 0);
-
 	while (!err && stack.count) {
 		struct ks_region left;
 

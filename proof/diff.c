@@ -41,6 +41,7 @@ struct pair_ctx {
 	struct ks_diff_class class;
 	size_t claims[KS_DIFF_SIDES]; /* that decide, or KS_NO_CLAIM */
 	bool may_differ; /* these do so on packets that no witness can be, by conditions that regions cannot say */
+	bool is_unmet; /* no words say what the conditions of their rules ask for, such as a time */
 	struct ks_deed vague[KS_DIFF_SIDES]; /* of the first such claims */
 	bool is_shown;
 	unsigned tried;
@@ -138,7 +139,7 @@ static void test_write(struct ks_diff_class *class)
 	if (!out)
 		return;
 	fprintf(out, "test \"%s %s\" {\n", ks_action_name(after->action), class->witness.text);
-	for (__u64 in = class->witness.in; in; in &= in - 1) {
+	for (__u64 in = ks_witness_members(&class->witness); in; in &= in - 1) {
 		const struct ks_variable_set *set = &class->space->variables.set[__builtin_ctzll(in)];
 
 		if (set->is_dynamic && ks_policy_dynamic(after->deed.policy, set->name))
@@ -181,7 +182,7 @@ static int region_show(struct pair_ctx *ctx, const struct ks_region *region)
 	struct diff *diff = ctx->diff;
 	struct ks_witness witness[KS_DIFF_SIDES];
 	struct ks_inspection insp[KS_DIFF_SIDES];
-	bool is_claimed = true;
+	bool is_claimed = true, is_met = true;
 
 	witnesses_choose(diff, region, witness);
 	ctx->tried++;
@@ -192,6 +193,7 @@ static int region_show(struct pair_ctx *ctx, const struct ks_region *region)
 		if (err)
 			return err;
 		is_claimed &= is_as_claimed(ctx, &insp[side], side);
+		is_met &= ks_witness_is_met(&diff->joint->space.variables, &witness[side], &insp[side]);
 		ctx->class.outcome[side] = (struct ks_diff_outcome){
 			.deed = ks_joint_deed(diff->joint, ctx->claims[side], side),
 			.action = insp[side].verdict.action,
@@ -200,7 +202,8 @@ static int region_show(struct pair_ctx *ctx, const struct ks_region *region)
 		};
 	}
 	ctx->class.differs = outcomes_differ(diff, &insp[KS_DIFF_BEFORE], &insp[KS_DIFF_AFTER]);
-	ctx->is_shown = is_claimed && ctx->class.differs;
+	ctx->is_shown = is_claimed && is_met && ctx->class.differs;
+	ctx->is_unmet |= !is_met;
 	ctx->class.witness = witness[KS_DIFF_AFTER];
 	return 0;
 }
@@ -257,7 +260,7 @@ static int region_filter(struct pair_ctx *ctx, const struct ks_region *region)
 /* Keeps the first claims that perhaps differ. The other lists are asked of packets that both filters allow, or there is no such. */
 static void vague_note(struct pair_ctx *ctx)
 {
-	if (!ctx->may_differ || !ctx->tried || ctx->class.vague)
+	if (!(ctx->may_differ || ctx->is_unmet) || !ctx->tried || ctx->class.vague)
 		return;
 	ctx->class.vague = true;
 	for (int side = 0; side < KS_DIFF_SIDES; side++)
@@ -454,7 +457,7 @@ static int list_check(struct diff *diff, enum ks_list list)
 	int err = 0;
 
 	if (list != KS_LIST_FILTER) {
-		err = ks_joint_init(&own, diff->policies, &diff->pairs, list);
+		err = ks_joint_init(&own, diff->policies, &diff->pairs, list, &diff->filter.space.variables);
 		if (err)
 			return err;
 	}
@@ -485,7 +488,7 @@ int ks_diff_policies(struct ks_policy *before, struct ks_policy *after, ks_diff_
 		err = ks_court_init(&diff.court[side], diff.policies[side]);
 	}
 	if (!err)
-		err = ks_joint_init(&diff.filter, diff.policies, &diff.pairs, KS_LIST_FILTER);
+		err = ks_joint_init(&diff.filter, diff.policies, &diff.pairs, KS_LIST_FILTER, NULL);
 	for (int list = 0; !err && list < KS_LIST_STAGED; list++)
 		err = list_check(&diff, (enum ks_list)list);
 	return err;

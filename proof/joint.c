@@ -120,7 +120,7 @@ static bool follows_interfaces(const struct ks_joint *joint, const struct ks_reg
 	for (__u64 some = ~(region->in & region->out); some; some &= some - 1) {
 		const struct ks_variable_set *set = &joint->space.variables.set[__builtin_ctzll(some)];
 
-		if (!set->is_dynamic && !set->is_own)
+		if (!set->is_dynamic && !set->is_own && !set->is_condition)
 			return true;
 	}
 	return false;
@@ -311,12 +311,12 @@ static void zones_pair(struct ks_joint *joint, const struct ks_zone_pairs *pairs
 }
 
 int ks_joint_init(struct ks_joint *joint, struct ks_policy *const policies[KS_DIFF_SIDES],
-		  const struct ks_zone_pairs *pairs, enum ks_list list)
+		  const struct ks_zone_pairs *pairs, enum ks_list list, const struct ks_variables *variables)
 {
 	int err;
 
 	*joint = (struct ks_joint){ .policies = policies };
-	err = ks_space_init(&joint->space, policies[KS_DIFF_BEFORE], list);
+	err = ks_space_init_with(&joint->space, policies[KS_DIFF_BEFORE], list, variables);
 	joint->second = joint->space.count;
 	if (!err)
 		err = ks_space_join(&joint->space, policies[KS_DIFF_AFTER], list, KS_DIFF_AFTER);

@@ -42,9 +42,12 @@ struct ks_joint {
 	size_t second; /* the first claim of the second policy */
 };
 
-/* Makes it. The policies and pairs must outlive it. Returns 0 or -ENOMEM. */
+/*
+ * Makes it, with the variables of another one, so that regions of both have the same; NULL: none. The policies and pairs must
+ * outlive it. Returns 0 or -ENOMEM.
+ */
 int ks_joint_init(struct ks_joint *joint, struct ks_policy *const policies[KS_DIFF_SIDES],
-		  const struct ks_zone_pairs *pairs, enum ks_list list);
+		  const struct ks_zone_pairs *pairs, enum ks_list list, const struct ks_variables *variables);
 void ks_joint_fini(struct ks_joint *joint);
 
 KS_SCOPED_STRUCT(ks_auto_joint, struct ks_joint, ks_joint_fini)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proof/condition.h"
 #include "proof/shadow_internal.h"
 #include "text/names.h"
 
@@ -173,7 +174,8 @@ static bool rule_matches(const struct ks_shadow *shadow, const struct ks_shadowe
 
 /*
  * Lets the inspector judge the packet: taken->is_shown if the cover decides, and the rule would have matched. A packet that does
- * not come to the rules, such as an ICMP answer that nobody asked for, shows nothing.
+ * not come to the rules, such as an ICMP answer that nobody asked for, shows nothing, as one that does not meet the conditions:
+ * not all of them have words.
  */
 static int taken_show(struct ks_shadow *shadow, const struct ks_shadowed *rule, struct ks_taken *taken)
 {
@@ -185,7 +187,7 @@ static int taken_show(struct ks_shadow *shadow, const struct ks_shadowed *rule, 
 	if (err)
 		return err;
 	entry = is_filter ? insp.verdict.rule_index : ks_court_ask(shadow->court, shadow->space.list, &taken->witness);
-	if (entry == KS_DECISION_DEFAULT)
+	if (entry == KS_DECISION_DEFAULT || !ks_witness_is_met(&shadow->space.variables, &taken->witness, &insp))
 		return 0;
 	taken->is_shown = shadow->policy->rule_info[entry] == shadow->policy->rule_info[taken->cover.entry] &&
 			  (!is_filter || rule_matches(shadow, rule, &taken->witness, &insp));
@@ -368,8 +370,8 @@ static int note(struct ks_shadow *shadow, const struct ks_shadowed *rule)
 	if (!covers.count)
 		return 0;
 	err = taken_find(shadow, rule, &everything, &covers, &taken);
-	if (err)
-		return err;
+	if (err || (shadow->space.variables.conditions && !taken.is_shown))
+		return err; /* perhaps no packet meets the conditions of both */
 	shadow->stats->notes++;
 	return ks_shadow_tell_part(shadow, rule, &covers, &taken, left.region, left.count);
 }

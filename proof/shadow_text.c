@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "policy/diag.h"
+#include "proof/condition.h"
 #include "proof/shadow_internal.h"
 #include "text/memory_file.h"
 
@@ -95,6 +96,14 @@ static int finish(struct ks_shadow *shadow, size_t info, bool is_note, struct ks
 	return text ? tell(shadow, info, is_note, true, text) : -ENOMEM;
 }
 
+/* Returns true if a packet can meet the rule's conditions. */
+static bool meets_conditions(const struct ks_shadow *shadow, const struct ks_shadowed *rule)
+{
+	const struct ks_region *region = &shadow->space.claims[rule->first].region;
+
+	return ks_conditions_are_possible(&shadow->space.variables, region, region);
+}
+
 int ks_shadow_tell_never(struct ks_shadow *shadow, const struct ks_shadowed *rule, const struct ks_covers *covers,
 			 const struct ks_taken *taken)
 {
@@ -109,6 +118,8 @@ int ks_shadow_tell_never(struct ks_shadow *shadow, const struct ks_shadowed *rul
 		put_covers(shadow, covers, out);
 		fprintf(out, " all of its packets%s", covers->count > 1 ? " between them" : "");
 		put_taken(covers, taken, out);
+	} else if (!meets_conditions(shadow, rule)) {
+		fputs("no packet meets all of its conditions", out);
 	} else {
 		fputs("what the firewall sends to itself passes by no guarded interface, and a multicast address "
 		      "sends nothing",

@@ -6,11 +6,12 @@
 #include <string.h>
 
 #include "core/header/packet.h"
+#include "proof/condition.h"
 
 #define SELF (1ULL << KS_ZONE_SELF)
 #define FLAGS_KNOWN                                                                                                    \
 	(KS_RULE_LOG | KS_RULE_NOT_SRC | KS_RULE_NOT_DST | KS_RULE_NOT_SPORT | KS_RULE_NOT_DPORT | KS_RULE_ANY_PROTO | \
-	 KS_RULE_LIMITED)
+	 KS_RULE_LIMITED | KS_RULE_MAY_MISS)
 #define ALTERNATIVES_MAX (KS_DYNAMIC_MAX + 2)
 
 /* One way in which an address may satisfy a condition. */
@@ -144,7 +145,7 @@ static bool variables_equal(const struct ks_variable_set *known, const struct ks
 static __u64 variable_bit(struct ks_variables *variables, const struct ks_variable_set *set)
 {
 	for (unsigned i = 0; i < variables->count; i++) {
-		if (variables_equal(&variables->set[i], set))
+		if (!variables->set[i].is_condition && variables_equal(&variables->set[i], set))
 			return 1ULL << i;
 	}
 	if (variables->count == KS_VARIABLES_MAX)
@@ -313,7 +314,7 @@ static bool names_own(const struct ks_space *space, __u32 entry)
 int ks_space_add(struct ks_space *space, const struct ks_rule *rule, __u32 entry)
 {
 	const bool is_own = names_own(space, entry);
-	const bool vague = rule->flags & (__u8)~FLAGS_KNOWN || rule->conditions;
+	bool vague = rule->flags & (__u8)~FLAGS_KNOWN;
 	struct alternatives src, dst;
 	int err = 0;
 
@@ -323,6 +324,7 @@ int ks_space_add(struct ks_space *space, const struct ks_rule *rule, __u32 entry
 		if (rule->family && rule->family != families[i])
 			continue;
 		ks_region_fill(&region, families[i], ks_policy_zone_bits(space->policy));
+		vague |= !ks_conditions_bound(space, rule, &region);
 		err = entry_bound(space, rule, &region);
 		if (!err)
 			err = address_alternatives(space, rule->src_set, rule->flags & KS_RULE_NOT_SRC, is_own,
@@ -352,10 +354,18 @@ int ks_space_join(struct ks_space *space, const struct ks_policy *policy, enum k
 	return err;
 }
 
-int ks_space_init(struct ks_space *space, const struct ks_policy *policy, enum ks_list list)
+int ks_space_init_with(struct ks_space *space, const struct ks_policy *policy, enum ks_list list,
+		       const struct ks_variables *variables)
 {
 	*space = (struct ks_space){ .policy = policy, .list = list, .zones = ks_policy_zone_bits(policy) };
+	if (variables)
+		space->variables = *variables;
 	return ks_space_join(space, policy, list, 0);
+}
+
+int ks_space_init(struct ks_space *space, const struct ks_policy *policy, enum ks_list list)
+{
+	return ks_space_init_with(space, policy, list, NULL);
 }
 
 void ks_space_fini(struct ks_space *space)

@@ -2,8 +2,8 @@
 /*
  * The rules of a policy as regions (proof/region.h), list by list of the rule table.
  *
- * A rule that has more conditions than a region can say is `vague`: its regions hold all packets that it may match, so that it
- * can be seen to be covered, but it covers nothing.
+ * A rule with more sets or conditions than there are variables is `vague`: its regions hold all packets that it may match, so
+ * that it can be seen to be covered, but it covers nothing.
  */
 #ifndef KS_PROOF_SPACE_H
 #define KS_PROOF_SPACE_H
@@ -11,7 +11,7 @@
 #include "policy/policy.h"
 #include "proof/region.h"
 
-/* A set whose members come later, at one end of the packet. */
+/* A set whose members come later, at one end of the packet; or a condition of rules (proof/condition.h), whose set is that of packets. */
 struct ks_variable_set {
 	__u8 dim; /* KS_DIM_SRC or KS_DIM_DST */
 	bool is_dynamic; /* a run-time set of that name; else what follows the interfaces of the zone of that name */
@@ -20,11 +20,18 @@ struct ks_variable_set {
 	__u32 index; /* ... this set of its tables */
 	const struct ks_address_set *follows; /* and how it follows them; NULL of a run-time set */
 	const char *name;
+	/* Of a condition: */
+	const struct ks_policy *policy; /* `index` is one of its table of conditions */
+	bool is_condition;
+	__u8 condition; /* which of those: enum ks_rule_condition */
+	bool is_negated; /* it is the set of packets for which `not` holds */
+	bool lets; /* of rules that allow, where others answer otherwise when nobody can tell */
 };
 
 struct ks_variables {
 	struct ks_variable_set set[KS_VARIABLES_MAX];
 	unsigned count;
+	__u64 conditions; /* a bit for each that is a condition */
 };
 
 /* A region of an entry of the rule table. */
@@ -60,6 +67,10 @@ static inline struct ks_rule_list ks_list_of(const struct ks_policy *policy, enu
 
 /* Makes it; the policy must outlive it. Returns 0 or -ENOMEM. */
 int ks_space_init(struct ks_space *space, const struct ks_policy *policy, enum ks_list list);
+
+/* As above, with variables that have their bits already; NULL: none. */
+int ks_space_init_with(struct ks_space *space, const struct ks_policy *policy, enum ks_list list,
+		       const struct ks_variables *variables);
 void ks_space_fini(struct ks_space *space);
 
 KS_SCOPED_STRUCT(ks_auto_space, struct ks_space, ks_space_fini)

@@ -10,7 +10,9 @@
 #include "core/header/packet.h"
 #include "core/network.h"
 #include "core/track/track.h"
+#include "policy/condition.h"
 #include "policy/value.h"
+#include "proof/condition.h"
 #include "text/names.h"
 
 #define USUAL_PORT 40000U /* of who asks */
@@ -266,8 +268,8 @@ static void addresses_choose(const struct ks_space *space, const struct ks_regio
 			   .zone = witness->to,
 			   .peer = witness->from };
 
-	own_spans(space, witness->in, region->family, KS_DIM_SRC, &src);
-	own_spans(space, witness->in, region->family, KS_DIM_DST, &dst);
+	own_spans(space, ks_witness_members(witness), region->family, KS_DIM_SRC, &src);
+	own_spans(space, ks_witness_members(witness), region->family, KS_DIM_DST, &dst);
 	address_choose(&end, &witness->tuple.dst);
 	end.spans = &src;
 	end.zone = witness->from;
@@ -279,9 +281,79 @@ static void addresses_choose(const struct ks_space *space, const struct ks_regio
 
 /* --- words --- */
 
+#define FACTS_TEXT 128
+
+static bool has_fact(const struct ks_witness *witness, unsigned n)
+{
+	return witness->chosen & KS_CONDITION_BIT(n);
+}
+
+static void flags_write(const struct ks_witness *witness, char more[FACTS_TEXT])
+{
+	static const char *const words[] = { " fin", " syn", " rst", " psh", " ack", " urg", " ece", " cwr" };
+	const __u64 flags = has_fact(witness, KS_CONDITION_FLAGS) ? witness->facts[KS_CONDITION_FLAGS] : KS_TCP_SYN;
+
+	strcpy(more, flags ? "" : " none");
+	for (unsigned i = 0; i < KS_ARRAY_SIZE(words); i++)
+		strcat(more, flags >> i & 1 ? words[i] : "");
+}
+
+/* The bytes of a packet without payload, 0 if it has no words for one. */
+static unsigned length_of(const struct ks_tuple *tuple)
+{
+	const unsigned ip = tuple->family == KS_IPV4 ? 20 : 40;
+
+	if (tuple->proto == KS_PROTO_TCP)
+		return ip + 20;
+	return tuple->proto == KS_PROTO_UDP || ks_proto_is_icmp(tuple->proto) ? ip + 8 : 0;
+}
+
+/* Writes how long the payload is; that of a first fragment ends its packet at a multiple of 8. */
+static void length_write(const struct ks_witness *witness, char more[FACTS_TEXT])
+{
+	const bool is_fragment = has_fact(witness, KS_CONDITION_FRAGMENT) && witness->facts[KS_CONDITION_FRAGMENT];
+	const unsigned least = length_of(&witness->tuple);
+	const __u64 length = witness->facts[KS_CONDITION_LENGTH];
+	const size_t at = strlen(more);
+
+	if (least && has_fact(witness, KS_CONDITION_LENGTH) && length > least)
+		snprintf(more + at, FACTS_TEXT - at, " len %llu", length - least);
+	else if (is_fragment && witness->tuple.proto == KS_PROTO_TCP)
+		strcat(more, " len 12");
+	else if (is_fragment && least)
+		strcat(more, " len 16");
+	strcat(more, is_fragment ? " more" : "");
+}
+
+/* Writes what meets the conditions. Not all have words: ks_witness_is_met() tells. */
+static void facts_write(const struct ks_witness *witness, char more[FACTS_TEXT])
+{
+	const __u64 *facts = witness->facts;
+	char dscp[KS_DSCP_TEXT], mac[KS_MAC_TEXT];
+	FILE *out;
+
+	length_write(witness, more);
+	out = fmemopen(more, FACTS_TEXT, "r+");
+	if (!out)
+		return;
+	fseek(out, (long)strlen(more), SEEK_SET);
+	if (has_fact(witness, KS_CONDITION_TTL))
+		fprintf(out, " ttl %llu", facts[KS_CONDITION_TTL]);
+	if (has_fact(witness, KS_CONDITION_DSCP))
+		fprintf(out, " dscp %s", ks_dscp_text((unsigned)facts[KS_CONDITION_DSCP], dscp));
+	if (has_fact(witness, KS_CONDITION_MARK))
+		fprintf(out, " mark 0x%llx", facts[KS_CONDITION_MARK]);
+	if (has_fact(witness, KS_CONDITION_MAC) && facts[KS_CONDITION_MAC])
+		fprintf(out, " mac %s", ks_mac_text(facts[KS_CONDITION_MAC], mac));
+	if (has_fact(witness, KS_CONDITION_USER))
+		fprintf(out, " user %llu", facts[KS_CONDITION_USER]);
+	fclose(out);
+	more[FACTS_TEXT - 1] = '\0';
+}
+
 void ks_witness_write(const struct ks_policy *policy, struct ks_witness *witness)
 {
-	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], buf[8], more[40] = "";
+	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], buf[8], more[FACTS_TEXT] = "";
 	const struct ks_tuple *tuple = &witness->tuple;
 	const char *proto = ks_proto_name(tuple->proto, buf, sizeof(buf));
 
@@ -289,11 +361,12 @@ void ks_witness_write(const struct ks_policy *policy, struct ks_witness *witness
 		snprintf(more, sizeof(more), " type %u code %u", witness->icmp >> KS_ICMP_TYPE_SHIFT,
 			 witness->icmp & 0xffU);
 	else if (tuple->proto == KS_PROTO_TCP)
-		strcpy(more, " syn");
+		flags_write(witness, more);
 	else if (tuple->proto == KS_PROTO_SCTP)
 		strcpy(more, " init");
 	else if (tuple->proto == KS_PROTO_DCCP)
 		strcpy(more, " request");
+	facts_write(witness, more);
 	snprintf(witness->text, sizeof(witness->text), "%s %s > %s %s %s%s%s",
 		 ks_policy_zone_name(policy, witness->from),
 		 ks_endpoint_text(&tuple->src, tuple->family, tuple->sport, src),
@@ -304,7 +377,8 @@ void ks_witness_write(const struct ks_policy *policy, struct ks_witness *witness
 
 void ks_witness_choose(const struct ks_space *space, const struct ks_region *region, struct ks_witness *witness)
 {
-	*witness = (struct ks_witness){ .in = region->in & ~region->out };
+	*witness = (struct ks_witness){ .in = region->in, .out = region->out };
+	witness->chosen = ks_conditions_choose(&space->variables, region, witness->facts);
 	witness->from = zone_choose(region->from, KS_ZONE_MAX - 1);
 	witness->to = zone_choose(region->to, witness->from);
 	if (witness->from == witness->to && witness->to == KS_ZONE_SELF)
@@ -394,13 +468,13 @@ static int members_put(struct ks_court *court, const struct ks_variables *variab
 {
 	int err = court->is_dirty ? ks_set_store_reset(&court->sets, court->policy, KS_NSEC_PER_SEC) : 0;
 
-	for (__u64 in = witness->in; !err && in; in &= in - 1) {
+	for (__u64 in = ks_witness_members(witness); !err && in; in &= in - 1) {
 		const struct ks_variable_set *variable = &variables->set[__builtin_ctzll(in)];
 
 		if (variable->is_dynamic)
 			err = member_put(court, variable, witness);
 	}
-	court->is_dirty = witness->in != 0;
+	court->is_dirty = ks_witness_members(witness) != 0;
 	return err;
 }
 
@@ -425,6 +499,7 @@ int ks_court_judge(struct ks_court *court, const struct ks_variables *variables,
 	int err;
 
 	memset(insp, 0, sizeof(*insp));
+	court->facts = insp->facts;
 	insp->verdict.rule_index = KS_DECISION_DEFAULT;
 	if (!arena)
 		return -ENOMEM;
@@ -436,12 +511,22 @@ int ks_court_judge(struct ks_court *court, const struct ks_variables *variables,
 	if (err)
 		return err == -ENOMEM ? err : 0;
 	err = members_put(court, variables, witness);
-	return err ? err : frame_judge(court, &frame, insp);
+	if (!err)
+		err = frame_judge(court, &frame, insp);
+	court->facts = insp->facts;
+	return err;
+}
+
+bool ks_witness_is_met(const struct ks_variables *variables, const struct ks_witness *witness,
+		       const struct ks_inspection *insp)
+{
+	return !insp->facts.of || ks_conditions_are_met(variables, witness->in, witness->out, &insp->facts);
 }
 
 __u32 ks_court_ask(struct ks_court *court, enum ks_list list, const struct ks_witness *witness)
 {
-	struct ks_question question = { .tuple = witness->tuple,
+	struct ks_question question = { .facts = court->facts,
+					.tuple = witness->tuple,
 					.icmp = witness->icmp,
 					.list = (__u8)list,
 					.from = witness->from,

@@ -12,13 +12,15 @@
 #include "proof/space.h"
 #include "scenario/craft.h"
 
-#define KS_WITNESS_TEXT 224
+#define KS_WITNESS_TEXT 352
 
 struct ks_witness {
 	struct ks_tuple tuple;
 	__u16 icmp; /* type << 8 | code */
 	__u8 from, to; /* zone ids */
-	__u64 in; /* variables whose sets it must be in */
+	__u64 in, out; /* variables whose sets it may be in, and may be outside, as of its region */
+	__u64 facts[KS_CONDITION_MAX]; /* that meet conditions: for the bits of ... */
+	__u16 chosen;
 	char text[KS_WITNESS_TEXT]; /* "wan 198.51.100.1:40000 > lan 10.0.0.1:22 tcp syn" */
 };
 
@@ -39,6 +41,7 @@ struct ks_court {
 	struct ks_set_store sets;
 	bool is_dirty; /* run-time sets have members of the witness before */
 	struct ks_crafter *crafter;
+	struct ks_facts facts; /* of the witness that was judged last */
 };
 
 /* Makes it; the policy must outlive it. Returns 0 or -ENOMEM. */
@@ -55,6 +58,16 @@ KS_SCOPED_STRUCT(ks_auto_court, struct ks_court, ks_court_fini)
  */
 int ks_court_judge(struct ks_court *court, const struct ks_variables *variables, const struct ks_witness *witness,
 		   struct ks_inspection *insp);
+
+/* Returns true if the packet that was judged meets the conditions of the witness's region, as far as the policy asks about any. */
+bool ks_witness_is_met(const struct ks_variables *variables, const struct ks_witness *witness,
+		       const struct ks_inspection *insp);
+
+/* The variables whose sets it must be in. */
+static inline __u64 ks_witness_members(const struct ks_witness *witness)
+{
+	return witness->in & ~witness->out;
+}
 
 /* Returns the entry of a list that decides about the witness that was judged last, KS_DECISION_DEFAULT if none does. */
 __u32 ks_court_ask(struct ks_court *court, enum ks_list list, const struct ks_witness *witness);

@@ -9,6 +9,7 @@
 #include "core/header/icmp.h"
 #include "core/header/packet.h"
 #include "policy/value.h"
+#include "proof/condition.h"
 #include "text/names.h"
 #include "text/memory_file.h"
 
@@ -199,9 +200,14 @@ static void put_variables(struct text *text, const struct ks_space *space, const
 	for (unsigned i = 0; i < space->variables.count; i++) {
 		const struct ks_variable_set *set = &space->variables.set[i];
 		bool in = region->in >> i & 1, out = region->out >> i & 1;
+		char buf[KS_CONDITION_TEXT];
 
 		if (in && out)
 			continue;
+		if (set->is_condition) {
+			put(text, "%s%s", text->length ? " " : "", ks_condition_text(set, in, buf));
+			continue;
+		}
 		put(text, "%s%s %s", text->length ? " " : "", set->dim == KS_DIM_SRC ? "source" : "destination",
 		    in ? "" : "not ");
 		put(text, set->is_dynamic ? "@%s" : set->is_own ? "address of %s" : "what follows zone %s", set->name);

@@ -422,12 +422,35 @@ def test_ask(keepstate):
     assert 'expected two zones' in keepstate('ask', 'before.conf', 'lan', code=2).stderr
 
 
+def test_conditions_in_proofs(keepstate):
+    """A condition is looked at: packets that meet it are told from the others, and one of each is shown."""
+    rules = 'allow from wan to lan udp ttl 255\nallow from wan to lan icmp type 8 during mon 08:00-18:00\n'
+    policies(keepstate, before=BEFORE + rules, after=BEFORE + rules.replace('255', '254-255'), moved=BEFORE + '# moved\n' + rules,
+             behind=BEFORE + rules + 'deny from wan to lan udp port 53 ttl 255\n')
+    assert keepstate('ask', 'before.conf', 'wan > lan udp').stdout == (
+        'only\n  from wan to lan udp ttl 255\n    before.conf:7 allows: allow from wan to lan udp ttl 255\n'
+        '    such as wan 198.51.100.1:40000 > lan 10.0.0.1:80 udp ttl 255\nbut not\n  from wan to lan udp ttl not 255\n    no rule allows them\n'
+        '    such as wan 198.51.100.1:40000 > lan 10.0.0.1:80 udp ttl 64\n')
+    keepstate('ask', '--always', 'before.conf', 'wan > lan udp ttl 255')
+    keepstate('ask', '--never', 'before.conf', 'wan > lan udp ttl not 255')
+    timed = keepstate('ask', 'before.conf', 'wan > lan icmp type 8').stdout
+    assert 'only during mon 08:00-18:00 allows' in timed and timed.count('such as') == 1
+    assert ("behind.conf:9:1: warning: this rule is never reached: the rule at behind.conf:7 takes all of its packets, and allows what this one "
+            "would deny (such as 'wan 198.51.100.1:40000 > lan 10.0.0.1:53 udp ttl 255')") in keepstate('check', 'behind.conf').stderr
+    assert keepstate('diff', 'before.conf', 'moved.conf').stdout == ''
+    told = keepstate('diff', 'before.conf', 'after.conf', code=1).stdout
+    assert told.startswith('verdict: from wan to lan udp ttl not 255 ttl 254-255\n')
+    assert 'udp ttl 254: deny before, allow after' in told and told.count('verdict:') == 1
+    (pathlib.Path(keepstate.directory) / 'tested.conf').write_text(BEFORE + rules.replace('255', '254-255') + told[told.index('  test'):])
+    keepstate('test', 'tested.conf')
+
+
 def test_assertions(keepstate):
     """Assertions about all packets of a kind are proved; the failure shows one that refutes it."""
     head = BEFORE + 'set admins { 10.0.0.10 }\nallow from wan to lan tcp port 22\nallow from lan to self flags S/SA tcp source @admins\n'
     line = head.count('\n') + 2
     policies(keepstate, bad=head + 'test "closed" {\n  never wan > lan\n}\n',
-             perhaps=head + 'test "open" {\n  always lan > self tcp source @admins\n}\n',
+             perhaps=head + 'allow from lan to self icmp type 8 during mon 08:00-18:00\ntest "shut" {\n  never lan > self icmp\n}\n',
              good=head + 'test "both" {\n  never wan > { lan, self } udp\n  always wan > lan tcp port { ssh }\n}\n',
              wrong=head + 'test "wrong" {\n  never wan > lna tcp\n  never wan > lan tcp port 22 log\n  never lan > wan timeout 1h\n  always lan > wan limit 5/second\n}\n')
     assert '1 passed, 0 failed' in keepstate('test', 'good.conf').stdout
@@ -436,7 +459,7 @@ def test_assertions(keepstate):
         '        got      from wan to lan tcp port 22\n'
         f'        because  bad.conf:{line - 3} allows them: allow from wan to lan tcp port 22; such as '
         'wan 198.51.100.1:40000 > lan 10.0.0.1:22 tcp syn\n0 passed, 1 failed\n')
-    assert 'perhaps allows them: allow from lan to self tcp source @admins flags S/SA' in keepstate('test', 'perhaps.conf', code=1).stdout
+    assert 'perhaps allows them: allow from lan to self icmp type 8 during mon 08:00-18:00' in keepstate('test', 'perhaps.conf', code=1).stdout
     complaints = keepstate('check', 'wrong.conf', code=2).stderr
     assert f"wrong.conf:{line}:15: error: unknown zone 'lna'" in complaints
     for at in (1, 2, 3):

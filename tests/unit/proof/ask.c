@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* proof/ask.c: answers are those of every packet of a small world; what is forwarded, and words that are no question. */
 #include "proof/ask.h"
+#include "proof/condition.h"
 #include "tests/unit/proof/world.h"
 
 #define RULES 8
@@ -82,7 +83,9 @@ static void test_exact(void **state)
 					       "source not @d",
 					       "tcp port { 1, 3 }",
 					       "udp destination 10.0.0.0/30",
-					       "icmpv6 type 128" };
+					       "icmpv6 type 128",
+					       "tcp ttl 1-9",
+					       "dscp ef" };
 	static const char *const zones[] = { "a", "b", "self", "none", "any" };
 	unsigned answers[3] = { 0 };
 	uint64_t seed = 11;
@@ -101,7 +104,7 @@ static void test_exact(void **state)
 			char words[128];
 
 			snprintf(words, sizeof(words), "can %s reach %s %s?", zones[random_below(&seed, 5)],
-				 zones[random_below(&seed, 2)], clauses[random_below(&seed, 10)]);
+				 zones[random_below(&seed, 2)], clauses[random_below(&seed, KS_ARRAY_SIZE(clauses))]);
 			reach = ask(text, words, &told);
 			assert_int_equal(ks_question_load(policy, words, &asked, &more), 0);
 			expected = read_answer(policy, asked);
@@ -149,6 +152,27 @@ static void test_answers(void **state)
 	}
 }
 
+/* More conditions than there are variables: nothing is claimed of the last one, and the answer is no 'yes'. */
+static void test_many_conditions(void **state)
+{
+	ks_auto_free char *text = NULL;
+	struct told told = { 0 };
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	assert_non_null(out);
+	fputs("zone lan { eth1 }\nzone wan { eth0 }\n", out);
+	for (unsigned i = 0; i < KS_CONDITION_VARIABLES_MAX; i++)
+		fprintf(out, "deny from wan udp ttl %u\n", i);
+	fputs("allow from lan to wan tcp\nallow from wan to lan tcp length 100\nallow from wan to lan udp ttl 0\n",
+	      out);
+	fclose(out);
+	assert_int_equal(ask(text, "lan > wan tcp", &told), KS_REACH_YES);
+	assert_int_equal(ask(text, "wan > lan tcp", &told), KS_REACH_ONLY);
+	assert_int_equal(ask(text, "wan > lan udp", &told), KS_REACH_NEVER);
+	assert_int_equal(ask(text, "lan > wan tcp length 7", &told), KS_REACH_ONLY);
+}
+
 static void test_no_questions(void **state)
 {
 	static const struct {
@@ -182,6 +206,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_many_conditions),
 		cmocka_unit_test(test_no_questions),
 		cmocka_unit_test(test_exact),
 	};

@@ -3,14 +3,15 @@
 #include "proof/assertion.h"
 #include "tests/unit/policy/support.h"
 
-#define HEAD                                            \
-	"zone lan { eth1, network 10.0.0.0/24 }\n"      \
-	"zone wan { eth0, address 203.0.113.7 }\n"      \
-	"set d { } dynamic\n"                           \
-	"allow from lan to wan tcp\n"                   \
-	"allow from wan to lan tcp port 22 source @d\n" \
-	"allow from lan to self udp ttl 1-9\n"          \
-	"forward from wan destination address of wan tcp port 8022 to 10.0.0.5 port 22\n"
+#define HEAD                                                                              \
+	"zone lan { eth1, network 10.0.0.0/24 }\n"                                        \
+	"zone wan { eth0, address 203.0.113.7 }\n"                                        \
+	"set d { } dynamic\n"                                                             \
+	"allow from lan to wan tcp\n"                                                     \
+	"allow from wan to lan tcp port 22 source @d\n"                                   \
+	"allow from lan to self udp ttl 1-9\n"                                            \
+	"forward from wan destination address of wan tcp port 8022 to 10.0.0.5 port 22\n" \
+	"allow from lan to self icmp type 8 during mon 08:00-18:00\n"
 
 /* Runs a test of these steps; sets the result. */
 static enum ks_outcome run(const char *steps, struct ks_test_result *result)
@@ -39,6 +40,9 @@ static void test_holds(void **state)
 		"always lan > wan tcp port { 80, 443 } source 10.0.0.0/24",
 		"always wan > lan tcp port 22 source @d",
 		"never none > any",
+		"never lan > self udp ttl 10-255",
+		"always lan > self udp ttl 3-9",
+		"always lan > self icmp type 8 during mon 08:00-18:00",
 		"never wan > self udp\nlan 10.0.0.5:1 > wan 192.0.2.1:80 tcp syn => allow",
 	};
 	struct ks_test_result result;
@@ -58,10 +62,13 @@ static void test_refuted(void **state)
 		{ "never wan > lan tcp port 22 source not @d", "port 8022",
 		  "test.conf:7 forwards them" }, /* that is forwarded there */
 		{ "always lan > wan", "not from lan to wan", "no rule allows them; such as lan 10.0.0.1 > wan" },
-		{ "never lan > self udp", "from lan to self udp", "test.conf:6 perhaps allows them" },
 		{ "always lan > wan destination address of wan", "no packet of this kind", "" },
 		{ "never lan > wan tcp ttl 5", "from lan to wan tcp", "test.conf:4 allows them" },
-		{ "always lan > self udp", "from lan to self udp", "test.conf:6 perhaps allows them" },
+		{ "never lan > self udp", "from lan to self udp ttl 1-9", "test.conf:6 allows them" },
+		{ "never lan > self udp", "ttl 1-9", "; such as lan 10.0.0.1:40000 > self 203.0.113.7:80 udp ttl 9" },
+		{ "always lan > self udp", "from lan to self udp ttl not 1-9", "no rule allows them; such as" },
+		{ "never lan > self icmp", "during mon 08:00-18:00", "test.conf:8 perhaps allows them" },
+		{ "always lan > self icmp type 8", "type 8 during not mon 08:00-18:00", "no rule allows them" },
 	};
 	struct ks_test_result result;
 

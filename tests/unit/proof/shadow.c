@@ -91,11 +91,14 @@ struct told {
 static void told_check(const struct told *told, bool notes)
 {
 	const struct ks_shadow_wish wish = { .notes = notes };
+	struct ks_shadow_stats stats;
 	ks_auto_policy struct ks_policy *policy = NULL;
 	ks_auto_diags struct ks_diags diags = { 0 };
 
 	assert_int_equal(ks_policy_load_text(told->text, strlen(told->text), "t", NULL, &policy, &diags), 0);
-	assert_int_equal(ks_shadow_check(policy, &wish, &diags, NULL), 0);
+	assert_int_equal(ks_shadow_check(policy, &wish, &diags, &stats), 0);
+	if (stats.doubts)
+		fail_msg("the inspector doubts\n%s", told->text);
 	if (!told->says) {
 		if (diags.count)
 			fail_msg("%s: %s", told->text, diags.list[0].message);
@@ -156,10 +159,39 @@ static void test_warnings(void **state)
 		{ ZONES "helper ftp from a\nhelper ftp from a to b\n", 4, "takes all of its packets" },
 		{ "allow from self to self\n", 1, "what the firewall sends to itself" },
 		{ "allow tcp\ndeny tcp port 22 ttl 1-5\n", 2, "the rule at t:1 takes all" },
+		{ "allow tcp ttl 1-5\nallow tcp port 22 ttl 2-3 dscp ef\n", 2, "and does the same with them (such as" },
+		{ "allow tcp ttl 1-5\nallow tcp ttl not 1-5\ndeny tcp port 1\n", 3, "the rules at t:1 and t:2" },
+		{ "allow tcp ttl 1-99\nallow tcp ttl 90-200\ndeny tcp ttl 20-150\n", 3, "the rules at t:1 and t:2" },
+		{ "allow tcp mac 02:00:00:00:00:07\nallow tcp port 22 mac 02:00:00:00:00:07\n", 2,
+		  "and does the same with them (such as" },
+		{ "allow from self tcp user 7\ndeny from self tcp port 22 user 7\n", 2,
+		  "allows what this one would deny (such as" },
+		{ "allow tcp during mon-fri 08:00-18:00\nallow tcp port 22 during mon-fri 08:00-18:00\n", 2,
+		  "and does the same with them: this one can go" },
+		{ "deny tcp ttl not 0-255\n", 1, "is never reached: no packet meets all of its conditions" },
 	};
 
 	for (size_t i = 0; i < KS_ARRAY_SIZE(list); i++)
 		told_check(&list[i], false);
+}
+
+/* A rule behind another one with the same condition never decides, and a packet that meets it shows that. */
+static void test_conditions(void **state)
+{
+	static const char *const list[] = { "ttl 1-5",	     "length 1-100", "length not 1-100", "dscp ef",
+					    "mark not 3",    "fragment",     "mark 0x10/0xf0",	 "flags S/SA",
+					    "dscp not 0",    "not fragment", "flags /R",	 "flags SEW/SAEW",
+					    "ip-option none" };
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(list); i++) {
+		struct told told = { .line = 2,
+				     .says = "takes all of its packets, and allows what this one would deny (such as" };
+		ks_auto_free char *text = NULL;
+
+		assert_true(asprintf(&text, "allow tcp %s\ndeny tcp port 22 %s\n", list[i], list[i]) > 0);
+		told.text = text;
+		told_check(&told, false);
+	}
 }
 
 /* How policies are written: these are no faults. */
@@ -170,8 +202,14 @@ static void test_no_warnings(void **state)
 		{ ZONES "deny from a to b source 10.0.0.1\nallow from a to b\nallow from { a, b } to self\n", 0, NULL },
 		{ "allow source 10.0.0.0/8\nallow source not 10.0.0.0/8\n", 0, NULL },
 		{ "allow tcp port 1-1022\ndeny tcp port 1-1023\n", 0, NULL },
-		{ "allow tcp ttl 1-5\ndeny tcp port 22\n", 0,
-		  NULL }, /* a condition that is not looked at takes nothing */
+		{ "allow tcp ttl 1-5\ndeny tcp port 22\n", 0, NULL },
+		{ "allow tcp ttl 1-5\ndeny tcp port 22 ttl 1-6\n", 0, NULL },
+		{ "allow tcp mark 1\ndeny tcp mark 2\n", 0, NULL },
+		{ "allow tcp mac 02:00:00:00:00:07\ndeny tcp port 22 mac 02:00:00:00:00:07\n", 0,
+		  NULL }, /* where a router had the packet, the second one matches */
+		{ "allow tcp mac 02:00:00:00:00:07\nallow tcp mac not 02:00:00:00:00:07\ndeny tcp\n", 0,
+		  NULL }, /* frames that have no source */
+		{ "allow tcp during mon 08:00-18:00\nallow tcp during mon 08:00-17:00\n", 0, NULL },
 		{ "set d { } dynamic\nallow source @d\ndeny source 10.0.0.1\nallow source not @d\n", 0, NULL },
 		{ "set d { 10.0.0.0/8 } dynamic\nallow source @d\ndeny source 10.0.0.1\n", 0, NULL },
 		{ ZONES "deny from a tcp port 25\nallow from { a, b } tcp\n", 0, NULL },
@@ -190,6 +228,10 @@ static void test_notes(void **state)
 		  "this rule decides less than it says: the rule at t:1 takes a part of its packets (t:1 denies '" },
 		{ ZONES "allow from a tcp port 1-1023\ndeny from a to b tcp port 1000-2000\n", 4,
 		  "what is left: from a to b tcp port 1024-2000" },
+		{ "deny tcp port 22 ttl 1-5\nallow tcp port 22\n", 2,
+		  "; what is left: from none tcp port 22 ttl not 1-5; from self tcp port 22 ttl not 1-5" },
+		{ "deny tcp port 22 ttl 1-5\nallow tcp port 22 ttl 6-9\n", 0, NULL },
+		{ "deny tcp port 22 mark 1/3\nallow tcp port 22 mark 2/3\n", 0, NULL },
 	};
 
 	for (size_t i = 0; i < KS_ARRAY_SIZE(list); i++)
@@ -246,8 +288,8 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_warnings), cmocka_unit_test(test_no_warnings), cmocka_unit_test(test_notes),
-		cmocka_unit_test(test_exact),	 cmocka_unit_test(test_many),
+		cmocka_unit_test(test_warnings), cmocka_unit_test(test_conditions), cmocka_unit_test(test_no_warnings),
+		cmocka_unit_test(test_notes),	 cmocka_unit_test(test_exact),	    cmocka_unit_test(test_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

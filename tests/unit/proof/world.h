@@ -12,18 +12,29 @@
 #define WORLD_ZONES 4 /* none, self, a, b */
 #define WORLD_ADDRESSES 5 /* 10.0.0.0 to 10.0.0.4, fd00::0 to fd00::4 */
 #define WORLD_PORTS 3 /* to send to: 1, 2, 3 */
-#define WORLD_PACKETS (WORLD_ZONES * WORLD_ZONES * 2 * 4 * WORLD_ADDRESSES * WORLD_ADDRESSES * WORLD_PORTS * 3 * 2)
+#define WORLD_TTLS 3
+#define WORLD_DSCPS 2
+#define WORLD_PACKETS                                                                                               \
+	(WORLD_ZONES * WORLD_ZONES * 2 * 4 * WORLD_ADDRESSES * WORLD_ADDRESSES * WORLD_PORTS * 3 * 2 * WORLD_TTLS * \
+	 WORLD_DSCPS)
 
 struct world_packet {
 	unsigned from, to, family, proto;
 	__u64 src, dst; /* the last 64 bits of the addresses; IPv6 has fd00:: above */
 	unsigned dport, icmp;
+	unsigned ttl, dscp;
 	bool member; /* its source is in run-time set d */
 };
 
 static const char *const world_sources[] = { "10.0.0.0/30",    "10.0.0.0/31", "not 10.0.0.0/30",
 					     "fd00::/127",     "@d",	      "{ 10.0.0.1, fd00::/127 }",
 					     "not fd00::/127", "not @d",      "{ 10.0.0.2, @d }" };
+
+/* They tell apart three TTLs and two code points. */
+static const char *const world_conditions[] = {
+	"ttl 1-9",	    "ttl not 1-9",	   "ttl 1-20", "ttl not { 1-9, 21-255 }", "dscp ef", "dscp not ef",
+	"ttl 1-20 dscp ef", "ttl 1-9 dscp not ef", "ttl 0-255"
+};
 
 static inline void world_rule(FILE *out, uint64_t *seed)
 {
@@ -49,6 +60,8 @@ static inline void world_rule(FILE *out, uint64_t *seed)
 		fprintf(out, " source %s", world_sources[random_below(seed, 9)]);
 	if (random_below(seed, 4) == 0)
 		fprintf(out, " destination %s", world_sources[random_below(seed, 4)]);
+	if (random_below(seed, 3) == 0)
+		fprintf(out, " %s", world_conditions[random_below(seed, KS_ARRAY_SIZE(world_conditions))]);
 	fprintf(out, "%s\n", ends[verb]);
 }
 
@@ -72,6 +85,7 @@ static inline bool world_packet_get(unsigned n, struct world_packet *packet)
 {
 	static const unsigned protos4[] = { 6, 17, 1, 47 }, protos6[] = { 6, 17, 58, 47 };
 	static const unsigned types[] = { 8, 128, 13 };
+	static const unsigned ttls[WORLD_TTLS] = { 5, 15, 64 }, dscps[WORLD_DSCPS] = { 0, 46 };
 	unsigned proto;
 
 	packet->from = n % WORLD_ZONES, n /= WORLD_ZONES;
@@ -83,7 +97,9 @@ static inline bool world_packet_get(unsigned n, struct world_packet *packet)
 	packet->dst = n % WORLD_ADDRESSES, n /= WORLD_ADDRESSES;
 	packet->dport = 1 + n % WORLD_PORTS, n /= WORLD_PORTS;
 	packet->icmp = types[n % 3] << 8, n /= 3;
-	packet->member = n % 2;
+	packet->member = n % 2, n /= 2;
+	packet->ttl = ttls[n % WORLD_TTLS], n /= WORLD_TTLS;
+	packet->dscp = dscps[n % WORLD_DSCPS];
 	return !(packet->from == KS_ZONE_SELF && packet->to == KS_ZONE_SELF);
 }
 
@@ -113,6 +129,21 @@ static inline bool world_addr_fits(const struct ks_policy *policy, __u32 index, 
 	       negated;
 }
 
+static inline bool world_meets(const struct ks_policy *policy, const struct ks_rule *rule,
+			       const struct world_packet *packet)
+{
+	const struct ks_conditions *c = &policy->conditions[rule->conditions];
+
+	if (!rule->conditions)
+		return true;
+	if (c->asks & KS_CONDITION_BIT(KS_CONDITION_TTL) &&
+	    world_holds(policy, c->ttl_set, false, 0, packet->ttl, false) ==
+		    !!(c->nots & KS_CONDITION_BIT(KS_CONDITION_TTL)))
+		return false;
+	return !(c->asks & KS_CONDITION_BIT(KS_CONDITION_DSCP)) ||
+	       (c->dscp >> packet->dscp & 1) == !(c->nots & KS_CONDITION_BIT(KS_CONDITION_DSCP));
+}
+
 static inline bool world_matches(const struct ks_policy *policy, const struct ks_rule *rule,
 				 const struct world_packet *packet)
 {
@@ -123,6 +154,8 @@ static inline bool world_matches(const struct ks_policy *policy, const struct ks
 						      !!(rule->flags & KS_RULE_NOT_DPORT)))
 		return false;
 	if (rule->icmp_set && (!is_icmp || !world_holds(policy, rule->icmp_set, false, 0, packet->icmp, false)))
+		return false;
+	if (!world_meets(policy, rule, packet))
 		return false;
 	return (rule->from_zones >> packet->from & 1) && (rule->to_zones >> packet->to & 1) &&
 	       (!rule->family || rule->family == packet->family) &&
