@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/client.h"
 #include "cli/command.h"
@@ -68,6 +69,57 @@ static void sets_print(json_t *sets)
 	ks_grid_print(grid, stdout);
 }
 
+static void time_cell(struct ks_grid *grid, const json_t *when)
+{
+	time_t seconds = (time_t)json_integer_value(when);
+	char text[32] = "-";
+	struct tm tm;
+
+	if (json_is_integer(when) && localtime_r(&seconds, &tm))
+		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
+	ks_grid_cell(grid, "%s", text);
+}
+
+static void host_row(struct ks_grid *grid, const char *set, const json_t *host)
+{
+	ks_grid_cell(grid, "%s", ks_member_text(host, "name"));
+	ks_grid_cell(grid, "%s", set);
+	ks_grid_cell(grid, "%lld", ks_member_number(host, "addresses"));
+	time_cell(grid, json_object_get(host, "resolved"));
+	time_cell(grid, json_object_get(host, "failed"));
+	ks_grid_cell(grid, "%s", ks_member_text(host, "why"));
+}
+
+/* The host names of all sets, in a table of their own. */
+static void hosts_print(json_t *sets)
+{
+	static const char *const titles[] = { "HOST", "SET", "ADDRESSES", "RESOLVED", "FAILS SINCE", "" };
+	ks_auto_grid struct ks_grid *grid = ks_grid_create("llrlll");
+	size_t i, j, hosts = 0;
+	json_t *set, *host;
+
+	for (i = 0; i < KS_ARRAY_SIZE(titles); i++)
+		ks_grid_cell(grid, "%s", titles[i]);
+	json_array_foreach(sets, i, set)
+	{
+		json_array_foreach(json_object_get(set, "hosts"), j, host)
+		{
+			host_row(grid, ks_member_text(set, "name"), host);
+			hosts++;
+		}
+	}
+	if (!hosts)
+		return;
+	putchar('\n');
+	ks_grid_print(grid, stdout);
+}
+
+static void all_print(json_t *sets)
+{
+	sets_print(sets);
+	hosts_print(sets);
+}
+
 static int sets_list(const struct choices *choices)
 {
 	const struct ks_call call = { .method = "GET", .path = "/v1/sets" };
@@ -81,7 +133,7 @@ static int sets_list(const struct choices *choices)
 	if (choices->json)
 		ks_json_print(TAKE(answer), stdout);
 	else if (json_array_size(sets))
-		sets_print(sets);
+		all_print(sets);
 	else
 		fprintf(stderr, "the policy has no dynamic sets\n");
 	return ks_cli_finish(KS_EXIT_OK);

@@ -45,6 +45,7 @@
 #include "daemon/settle/settle.h"
 #include "daemon/stand_in.h"
 #include "daemon/trial.h"
+#include "daemon/hosts.h"
 
 struct ks_api;
 struct ks_events;
@@ -103,6 +104,7 @@ struct ks_daemon {
 	int sets_error; /* 0, or why they could not be saved */
 	struct ks_rule_peaks *rule_peaks; /* that were shown; NULL before anybody asked for metrics */
 	struct ks_schedules_told schedules;
+	struct ks_hosts hosts; /* in the policy's sets */
 	struct ks_outers outers; /* addresses of flows that were taken back, until the box has them */
 };
 

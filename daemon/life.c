@@ -387,6 +387,7 @@ static void take_second(struct ks_daemon *daemon)
 	ks_daemon_note_guard(daemon);
 	if (daemon->ledger.changed)
 		ks_daemon_write_ledger(daemon);
+	ks_hosts_second(daemon);
 	ks_sets_keep(daemon);
 	ks_schedules_follow(daemon);
 	ks_rates_tick(&daemon->rates, ks_kernel_now(daemon->kernel));
@@ -448,6 +449,7 @@ static void daemon_fini(struct ks_daemon *daemon)
 	const int fds[] = { daemon->signal_fd, daemon->timer_fd, daemon->news_fd,
 			    daemon->routes_fd, daemon->lock_fd,	 daemon->beacon_fd };
 
+	ks_hosts_fini(&daemon->hosts);
 	ks_interfaces_fini(&daemon->interfaces);
 	ks_kernel_close(daemon->kernel);
 	ks_policy_destroy(daemon->policy);
@@ -546,6 +548,7 @@ static int live(struct ks_daemon *daemon, const struct ks_daemon_opts *opts, int
 	ks_daemon_keep_policy(daemon);
 	ks_left_over_remove();
 	ks_privileges_drop();
+	ks_hosts_second(daemon);
 	ks_daemon_announce(daemon, opts->login);
 	ks_background_tell(ready_fd, KS_EXIT_OK);
 	serve(daemon);

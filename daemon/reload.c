@@ -273,6 +273,7 @@ void ks_daemon_follow(struct ks_daemon *daemon)
 		ks_report_error("not every interface is guarded: %s", strerror(-err));
 	ks_daemon_note_guard(daemon);
 	ks_daemon_write_ledger(daemon);
+	ks_hosts_follow(daemon);
 }
 
 void ks_daemon_note_guard(struct ks_daemon *daemon)

@@ -115,6 +115,7 @@ void ks_sets_add_warnings(const struct ks_daemon *daemon, json_t *warnings)
 		if (daemon->policy->set_infos[i].dynamic)
 			json_array_append_new(warnings, too_full(daemon, &daemon->policy->set_infos[i]));
 	}
+	ks_hosts_add_warnings(daemon, warnings);
 }
 
 void ks_sets_keep(struct ks_daemon *daemon)

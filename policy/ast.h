@@ -168,6 +168,12 @@ static inline void ks_auto_merged_end(struct ks_merged *merged)
 
 #define ks_auto_merged ks_scoped(ks_auto_merged)
 
+/* `host NAME is ADDRESS` of a set (policy/host.c). */
+struct ks_ast_host {
+	const char *name;
+	struct ks_items answers; /* behind `is`: addresses */
+};
+
 struct ks_ast_set {
 	struct ks_name name;
 	bool ports;
@@ -179,7 +185,11 @@ struct ks_ast_set {
 	bool dynamic; /* a run-time set: what is below is of it only */
 	__u32 number; /* from 0 */
 	struct ks_dynamic settings;
-	struct ks_prefix *initial; /* its entries as prefixes, in the policy's arena */
+	struct ks_set_host *hosts; /* with a count; any makes it a run-time set. In the policy's arena */
+	size_t host_count;
+	struct ks_ast_host *said_hosts; /* the same in the scratch arena */
+	struct ks_prefix *initial; /* its entries as prefixes, then the answers of its hosts, in the policy's arena */
+	size_t initial_count;
 	/* filled by policy/sets.c */
 	unsigned char visit; /* 0 not begun, 1 being resolved, 2 done */
 	struct ks_merged merged;
@@ -192,6 +202,7 @@ struct ks_ast {
 	struct ks_ast_set *sets;
 	size_t set_count;
 	__u32 dynamic_count; /* run-time sets among them */
+	__u32 host_count; /* host names in them */
 	struct ks_index set_index;
 	unsigned long stamp; /* lists so far, see ks_ast_take_set() */
 	struct ks_ast_rule *rules;

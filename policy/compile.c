@@ -98,7 +98,10 @@ static void note_dynamic(struct ks_config *config, const struct ks_ast_set *set,
 		return;
 	info->number = set->number;
 	info->initial = set->initial;
-	info->initial_count = set->items.count;
+	info->initial_count = set->initial_count;
+	info->fixed_count = set->items.count;
+	info->hosts = set->hosts;
+	info->host_count = set->host_count;
 	config->dynamic[set->number] = set->settings;
 	config->dynamics++;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Run-time sets: `set NAME { ... } dynamic, timeout 1h, limit 1000000, keep`. What stands in the braces are the entries that
- * it begins with: addresses and prefixes, because each is added and removed as a whole (core/members.h).
+ * it begins with: addresses and prefixes, because each is added and removed as a whole (core/members.h). A set with host names
+ * is one without a word.
  */
 #include "policy/dynamic.h"
 
@@ -9,6 +10,8 @@
 #include <string.h>
 
 #include "policy/value.h"
+
+#define HOST_SET_LIMIT 4096U /* of a set with host names that says none */
 
 /* --- entries --- */
 
@@ -29,9 +32,32 @@ static void prefix_of(const struct ks_item *item, struct ks_prefix *prefix)
 	ks_prefix_unmap(prefix);
 }
 
+/* The answers of its hosts stand behind the entries. */
+static void read_answers(struct ks_ast_set *set, struct ks_prefix *list)
+{
+	for (size_t i = 0; i < set->host_count; i++) {
+		const struct ks_items *answers = &set->said_hosts[i].answers;
+
+		set->hosts[i].answers = list;
+		set->hosts[i].answer_count = answers->count;
+		for (size_t j = 0; j < answers->count; j++)
+			prefix_of(&answers->list[j], list++);
+	}
+}
+
+static size_t count_initial(const struct ks_ast_set *set)
+{
+	size_t count = set->items.count;
+
+	for (size_t i = 0; i < set->host_count; i++)
+		count += set->said_hosts[i].answers.count;
+	return count;
+}
+
 static int read_initial(struct ks_parser *p, struct ks_ast_set *set)
 {
-	struct ks_prefix *list = ks_arena_alloc(p->arena, (set->items.count + 1) * sizeof(*list));
+	size_t count = count_initial(set);
+	struct ks_prefix *list = ks_arena_alloc(p->arena, (count + 1) * sizeof(*list));
 	int err = 0;
 
 	if (!list)
@@ -54,7 +80,9 @@ static int read_initial(struct ks_parser *p, struct ks_ast_set *set)
 		else
 			prefix_of(item, &list[i]);
 	}
+	read_answers(set, list + set->items.count);
 	set->initial = list;
+	set->initial_count = count;
 	return err;
 }
 
@@ -95,11 +123,17 @@ static int read_limit(struct ks_parser *p, struct ks_dynamic *settings)
 	return 0;
 }
 
-static int read_setting(struct ks_parser *p, struct ks_dynamic *settings)
+static int read_setting(struct ks_parser *p, struct ks_ast_set *set)
 {
+	struct ks_dynamic *settings = &set->settings;
 	const struct ks_token *token = ks_parser_peek(p);
 	char buf[96];
 
+	if (set->host_count && ks_parser_is(p, KS_TOKEN_WORD) && !strcmp(token->text, "timeout"))
+		return ks_parser_error(
+			p, token, 0,
+			"a set with host names takes no timeout, because answers say how long they hold: "
+			"expected limit or keep");
 	if (ks_parser_accept_word(p, "timeout"))
 		return read_timeout(p, settings);
 	if (ks_parser_accept_word(p, "limit"))
@@ -115,20 +149,24 @@ static int read_setting(struct ks_parser *p, struct ks_dynamic *settings)
 
 int ks_parse_dynamic(struct ks_parser *p, struct ks_ast_set *set)
 {
+	bool said = ks_parser_accept_word(p, "dynamic");
 	struct ks_place place = ks_parser_last(p)->place;
+	__u32 limit = set->host_count ? HOST_SET_LIMIT : KS_DYNAMIC_LIMIT_DEFAULT;
 	int err = 0;
 
+	if (!said && !set->host_count)
+		return 0;
 	if (set->ports)
 		return ks_parser_error_at(p, &place, "a set of ports cannot be dynamic: expected a set of addresses");
 	if (p->ast->dynamic_count >= KS_DYNAMIC_MAX)
 		return ks_parser_error_at(p, &place, "the policy has more than %u dynamic sets", KS_DYNAMIC_MAX);
 	set->dynamic = true;
-	while (!err && ks_parser_accept(p, KS_TOKEN_COMMA))
-		err = read_setting(p, &set->settings);
+	while (!err && said && ks_parser_accept(p, KS_TOKEN_COMMA))
+		err = read_setting(p, set);
 	if (err)
 		return err;
 	if (!set->settings.limit)
-		set->settings.limit = KS_MAX(KS_DYNAMIC_LIMIT_DEFAULT, (__u32)set->items.count);
+		set->settings.limit = KS_MAX(limit, (__u32)count_initial(set));
 	err = read_initial(p, set);
 	if (!err)
 		set->number = p->ast->dynamic_count++;

@@ -6,7 +6,7 @@
 #include "policy/ast.h"
 #include "policy/parse.h"
 
-/* Reads what follows the word `dynamic` of a set, and looks at its entries. Returns 0, -ENOMEM, or -EINVAL after a complaint. */
+/* Reads `dynamic` behind the entries of a set and what follows it, if it is there, and looks at the entries of a run-time set. Returns 0, -ENOMEM, or -EINVAL after a complaint. */
 int ks_parse_dynamic(struct ks_parser *p, struct ks_ast_set *set);
 
 #endif

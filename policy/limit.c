@@ -469,7 +469,12 @@ void ks_check_filled(struct ks_parser *p, const struct ks_name *name)
 		return;
 	}
 	set->filled = true;
-	if (!set->dynamic && !set->broken)
+	if (set->host_count)
+		ks_parser_error_at(
+			p, &name->place,
+			"set '@%s' has host names, and holds what they resolve to: expected another dynamic set",
+			name->text);
+	else if (!set->dynamic && !set->broken)
 		ks_parser_error_at(p, &name->place,
 				   "set '@%s' cannot change while the policy is in force: expected a dynamic one, set "
 				   "%s { } dynamic",

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "policy/ast.h"
+#include "policy/host.h"
 #include "policy/list.h"
 #include "policy/service.h"
 #include "policy/stray.h"
@@ -151,6 +152,7 @@ int ks_add_name(struct ks_parser *p, struct ks_names *names, const struct ks_tok
 
 struct item_list {
 	struct ks_items *items;
+	struct ks_ast_set *set; /* whose entries they are, or NULL */
 	bool ports, negated;
 };
 
@@ -274,12 +276,23 @@ static int one_item(struct ks_parser *p, void *arg)
 	struct item_list *list = arg;
 	struct ks_token token = *ks_parser_last(p);
 
-	return strcmp(token.text, "not") == 0 ? parse_not(p, list) : read_item(p, &token, list);
+	if (strcmp(token.text, "not") == 0)
+		return parse_not(p, list);
+	if (!list->ports && strcmp(token.text, "host") == 0)
+		return ks_parse_host(p, list->set, list->negated);
+	return read_item(p, &token, list);
 }
 
 int ks_parse_items(struct ks_parser *p, bool ports, struct ks_items *items)
 {
 	struct item_list list = { .items = items, .ports = ports };
+
+	return parse_values(p, &list);
+}
+
+int ks_parse_set_items(struct ks_parser *p, struct ks_ast_set *set)
+{
+	struct item_list list = { .items = &set->items, .set = set, .ports = set->ports };
 
 	return parse_values(p, &list);
 }

@@ -16,6 +16,9 @@ int ks_parse_list(struct ks_parser *p, const char *what, ks_list_fn *one, void *
 int ks_parse_items(struct ks_parser *p, bool ports, struct ks_items *items);
 int ks_read_item(struct ks_parser *p, const struct ks_token *token, bool ports, struct ks_items *items);
 
+/* The same of a set, which may have host names. */
+int ks_parse_set_items(struct ks_parser *p, struct ks_ast_set *set);
+
 /* The same from a file with one on each line (policy/set_file.c); without an optional file nothing. */
 int ks_read_items(struct ks_parser *p, const struct ks_token *path, bool optional, bool ports, struct ks_items *items);
 

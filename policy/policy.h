@@ -72,6 +72,16 @@ struct ks_zone {
 	__u16 mss, mtu; /* 0 without. Also in config.mss and config.mtu */
 };
 
+#define KS_HOST_NAME_MAX 253 /* letters of a host name */
+#define KS_HOSTS_MAX 256 /* host names in the sets of a policy */
+
+/* A host name in a set: what it resolves to is in the set while the policy is in force (daemon/hosts.h). */
+struct ks_set_host {
+	const char *name;
+	const struct ks_prefix *answers; /* behind `is`: they count without a resolver, and before its first answer */
+	size_t answer_count;
+};
+
 /* A named set, and its index in the tables. */
 struct ks_set_info {
 	char *name;
@@ -82,6 +92,9 @@ struct ks_set_info {
 	__u32 number; /* of config.dynamic, where its limit and timeout are */
 	const struct ks_prefix *initial; /* the entries that stand in the text, without host bits */
 	size_t initial_count;
+	size_t fixed_count; /* of these that are no answers of hosts: they stand first */
+	const struct ks_set_host *hosts;
+	size_t host_count;
 };
 
 /*

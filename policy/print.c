@@ -452,14 +452,27 @@ static void print_dynamic_settings(const struct ks_dynamic *dynamic, FILE *out)
 	fprintf(out, ", limit %u%s\n", dynamic->limit, dynamic->flags & KS_DYNAMIC_KEEP ? ", keep" : "");
 }
 
+static void write_host(struct writer *w, const struct ks_set_host *host)
+{
+	char text[KS_HOST_NAME_MAX + 16], buf[64];
+
+	snprintf(text, sizeof(text), "host %s%s", host->name, host->answer_count ? " is {" : "");
+	write_entry(w, text);
+	for (size_t i = 0; i < host->answer_count; i++)
+		fprintf(w->out, "%s %s", i ? "," : "", ks_prefix_text(&host->answers[i], buf, sizeof(buf)));
+	fputs(host->answer_count ? " }" : "", w->out);
+}
+
 static void print_dynamic_statement(const struct ks_policy *policy, const struct ks_set_info *info, FILE *out)
 {
 	struct writer w = { .out = out, .wrap = true, .column = 7 + strlen(info->name) };
 	char buf[64];
 
 	fprintf(out, "set %s { ", info->name);
-	for (size_t i = 0; i < info->initial_count; i++)
+	for (size_t i = 0; i < info->fixed_count; i++)
 		write_entry(&w, ks_prefix_text(&info->initial[i], buf, sizeof(buf)));
+	for (size_t i = 0; i < info->host_count; i++)
+		write_host(&w, &info->hosts[i]);
 	fputs(w.count ? " }" : "}", out);
 	print_dynamic_settings(&policy->config.dynamic[info->number], out);
 }

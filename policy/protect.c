@@ -205,7 +205,12 @@ static void check_sets(struct ks_parser *p, struct ks_ast_protect *ctx)
 	const struct ks_ast_set *into = check_set(p, &ctx->into);
 
 	check_set(p, &ctx->except);
-	if (into && !into->dynamic)
+	if (into && into->host_count)
+		ks_parser_error_at(
+			p, &ctx->into.place,
+			"set '%s' has host names, and holds what they resolve to: expected another dynamic set",
+			ctx->into.text);
+	else if (into && !into->dynamic)
 		ks_parser_error_at(
 			p, &ctx->into.place,
 			"set '%s' is not dynamic, so nothing comes into it while the policy is in force: expected "

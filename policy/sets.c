@@ -344,11 +344,11 @@ static int resolve_dynamic(struct ks_parser *p, struct ks_ast_set *set)
 	if (ks_items_merge(p->ast, &none, false, &set->merged))
 		return -ENOMEM;
 	set->merged.dynamic = 1ULL << set->number;
-	if (set->broken || set->items.count <= set->settings.limit)
+	if (set->broken || set->initial_count <= set->settings.limit)
 		return 0;
 	return ks_parser_error_at(
 		p, &set->name.place, "set '%s' begins with %zu entr%s, and its limit is %u: expected a larger limit",
-		set->name.text, set->items.count, set->items.count == 1 ? "y" : "ies", set->settings.limit);
+		set->name.text, set->initial_count, set->initial_count == 1 ? "y" : "ies", set->settings.limit);
 }
 
 static int resolve_set(struct ks_parser *p, struct ks_ast_set *set)

@@ -292,9 +292,9 @@ int ks_parse_set(struct ks_parser *p)
 		if (!err)
 			err = ks_read_items(p, &path, ks_parser_accept_word(p, "optional"), set.ports, &set.items);
 	} else {
-		err = ks_parse_items(p, set.ports, &set.items);
+		err = ks_parse_set_items(p, &set);
 	}
-	if (!err && ks_parser_accept_word(p, "dynamic"))
+	if (!err)
 		err = ks_parse_dynamic(p, &set);
 	set.broken = err != 0;
 	if (err == -ENOMEM)

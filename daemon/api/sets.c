@@ -35,6 +35,21 @@ static bool read_target(struct ks_request *request, struct ks_set_target *target
 	return false;
 }
 
+/* The same for a change by people: what host names resolve to is the daemon's to change. */
+static bool read_own_target(struct ks_request *request, struct ks_set_target *target, enum MHD_Result *result)
+{
+	if (!read_target(request, target, result))
+		return false;
+	if (!target->info->host_count)
+		return true;
+	*result = ks_api_refuse(
+		request, MHD_HTTP_CONFLICT,
+		"the set '%s' has host names, and holds what they resolve to: other entries stand in the policy, "
+		"or in a dynamic set of their own",
+		target->info->name);
+	return false;
+}
+
 /* Reads the parameter `for`. */
 static bool read_time(struct ks_request *request, struct ks_set_target *target, enum MHD_Result *result)
 {
@@ -109,7 +124,7 @@ enum MHD_Result ks_api_sets_add(struct ks_request *request)
 	long ended = 0;
 	int err;
 
-	if (!read_target(request, &target, &result) || !read_time(request, &target, &result) ||
+	if (!read_own_target(request, &target, &result) || !read_time(request, &target, &result) ||
 	    !read_wish(request, "end_states", &end_flows, &result) || !read_entries(request, &entries, &result))
 		return result;
 	err = ks_set_add_entries(&target, &entries, &changed);
@@ -127,7 +142,7 @@ enum MHD_Result ks_api_sets_replace(struct ks_request *request)
 	enum MHD_Result result;
 	int err;
 
-	if (!read_target(request, &target, &result) || !read_time(request, &target, &result))
+	if (!read_own_target(request, &target, &result) || !read_time(request, &target, &result))
 		return result;
 	err = ks_set_entries_read(request->body, request->body_size, &entries, complaint);
 	if (err == -EINVAL)
@@ -146,7 +161,7 @@ enum MHD_Result ks_api_sets_remove(struct ks_request *request)
 	bool all;
 	int err;
 
-	if (!read_target(request, &target, &result) || !read_wish(request, "all", &all, &result))
+	if (!read_own_target(request, &target, &result) || !read_wish(request, "all", &all, &result))
 		return result;
 	if (all && request->body_size)
 		return ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "give either entries or all, not both");
@@ -158,18 +173,19 @@ enum MHD_Result ks_api_sets_remove(struct ks_request *request)
 
 /* --- lists --- */
 
-static json_t *set_json(const struct ks_set_info *info, const struct ks_stored_set *set,
+static json_t *set_json(const struct ks_daemon *daemon, const struct ks_set_info *info, const struct ks_stored_set *set,
 			const struct ks_dynamic *settings)
 {
 	const struct ks_member_head *head = &set->memory.page->head;
 
-	return json_pack("{s:s, s:I, s:I, s:o, s:b, s:I, s:I, s:I}", "name", info->name, "entries",
+	return json_pack("{s:s, s:I, s:I, s:o, s:b, s:I, s:I, s:I, s:o}", "name", info->name, "entries",
 			 (json_int_t)head->count, "limit", (json_int_t)settings->limit, "timeout",
 			 settings->timeout ? json_integer((json_int_t)(settings->timeout / KS_MSEC_PER_SEC))
 					   : json_null(),
 			 "keep", settings->flags & KS_DYNAMIC_KEEP ? 1 : 0, "evicted", (json_int_t)head->evicted,
 			 "refused", (json_int_t)head->refused, "memory",
-			 (json_int_t)((__u64)set->memory.pages * sizeof(struct ks_member_page)));
+			 (json_int_t)((__u64)set->memory.pages * sizeof(struct ks_member_page)), "hosts",
+			 ks_hosts_json(daemon, info));
 }
 
 static enum MHD_Result answer_sets(struct ks_request *request)
@@ -182,7 +198,7 @@ static enum MHD_Result answer_sets(struct ks_request *request)
 
 		if (daemon->policy->set_infos[i].dynamic &&
 		    ks_set_target_find(daemon, daemon->policy->set_infos[i].name, &target))
-			ks_json_append(&list, set_json(target.info, target.set, target.settings));
+			ks_json_append(&list, set_json(daemon, target.info, target.set, target.settings));
 	}
 	return ks_api_answer(request, MHD_HTTP_OK, json_pack("{s:o}", "sets", list));
 }

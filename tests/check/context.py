@@ -7,8 +7,8 @@ import re
 
 import ebnf
 from ebnf import Token
-from vocabulary import (has_one_mask, is_date, is_days, is_flags, is_hex, is_hours, is_interface, is_ipv4, is_ipv6, is_mark, is_moment, is_new_mark, is_suffix, make_any_word,
-                        make_date, make_days, make_flags, make_hex, make_hours, make_interface, make_ipv4, make_ipv6, make_mark, make_moment, make_new_mark, make_string, make_suffix)
+from vocabulary import (has_one_mask, is_date, is_days, is_flags, is_hex, is_host_name, is_hours, is_interface, is_ipv4, is_ipv6, is_mark, is_moment, is_new_mark, is_suffix, make_any_word,
+                        make_date, make_days, make_flags, make_hex, make_host_name, make_hours, make_interface, make_ipv4, make_ipv6, make_mark, make_moment, make_new_mark, make_string, make_suffix)
 
 PREAMBLE = """\
 zone lan { eth1, network 10.0.0.0/8, network fd00::/16, address 10.0.0.1, address fd00::1 }
@@ -58,6 +58,7 @@ def descriptions(reasons, timeouts, services):
         "timeout-name": ("word", lambda text: text.replace("-", "_") in timeouts,
                          lambda rand: rand.choice(timeouts) if rand.random() < 0.8 else
                          rand.choice(timeouts).replace("_", "-")),
+        "host-name": ("word", is_host_name, make_host_name),
         "suffix": ("word", is_suffix, make_suffix),
         "service": ("word", lambda text: text in services, lambda rand: rand.choice(services)),
     }
@@ -140,7 +141,7 @@ def key_of(name, tokens):
         return "new " + first if first != "port" or name == "new-port" else None
     if first in ("source", "destination") and others[0] == "port":
         return "source port" if first == "source" else "port"
-    if name == "set-option":
+    if name in ("set-option", "host-option"):
         return first
     if name == "protection":
         if first in ("ip", "land", "port") or others[:1] == ["flood"]:
@@ -267,7 +268,7 @@ CONDITIONS = [
     Condition("The marks of a list have one mask, and no bits outside of it.", "condition", has_one_mask),
     Condition("A zone has one address of each family, one antispoof, challenge, mss and mtu,", "zone-entry", stands_once),
     Condition("An item of protect stands once in it.", "protection", stands_once),
-    Condition("Behind dynamic, timeout, limit and keep stand once.", "set-option", stands_once),
+    Condition("Behind dynamic, timeout, limit and keep stand once.", "set-option host-option", stands_once),
     Condition("A timeout, limit or option is set once in a policy.", "lifetime bound choice", stands_once),
     Condition("Both ends of a packet are of one family,", "head", is_one_family),
     Condition("and have a port each for tcp and udp.", "head", has_ports),

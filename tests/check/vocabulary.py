@@ -161,5 +161,16 @@ def make_date(rand):
     return rand.choice(["2026-03-29", "2024-02-29", "1971-01-01", "2200-12-31"])
 
 
+def is_host_name(text):
+    labels = text.split(".")
+    return (len(text) <= 253 and all(re.fullmatch("[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", label) for label in labels)
+            and not re.fullmatch("[0-9.]+", text) and not is_ipv4(text))
+
+
+def make_host_name(rand):
+    label = rand.choice(["www", "a-b", "_x", "7", "X" * 63, "www"])
+    return rand.choice([f"{label}.example.com", f"h{label[:20]}", f"{label}.7x"])
+
+
 def make_any_word(rand):
     return rand.choice(["on", "x/y", "7", "@hosts", "eth*", "60%-90%", "%", "a$b", "é", "<"])
