@@ -7,9 +7,14 @@
 #include "import/pf.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
+#include "policy/value.h"
+
 #define NAME_SIZE 64
+#define MSS_MIN 536
+#define MSS_MAX 65495
 
 /* --- words --- */
 
@@ -200,6 +205,65 @@ static int rule_add(struct ks_pf *pf, const struct ks_words_line *words)
 	return 0;
 }
 
+/* Copies a word behind the others. Returns 0 or -EINVAL. */
+static int word_add(struct ks_pf *pf, struct ks_words_line *words, char *word)
+{
+	if (words->count == KS_LINE_WORDS)
+		return ks_import_fail(pf->import, "line %u has too many words", pf->import->line);
+	words->word[words->count++] = word;
+	return 0;
+}
+
+/*
+ * "nat on em0 from 10.0.0.0/8 to any -> (em0)" of FreeBSD is "match out on ... nat-to (em0)", of which the first decides. The `pass`
+ * of "nat pass on" is not read: rules are asked all the same.
+ */
+static int nat_add(struct ks_pf *pf, const struct ks_words_line *words)
+{
+	static char match[] = "match", out[] = "out", to[] = "nat-to";
+	const bool exempts = !strcmp(words->word[0], "no");
+	struct ks_words_line made = { .word = { match, out }, .count = 2 };
+	bool arrow = false;
+	int err = 0;
+
+	for (unsigned i = 1 + exempts; !err && i < words->count; i++) {
+		const bool here =
+			i + 1 < words->count && !strcmp(words->word[i], "-") && !strcmp(words->word[i + 1], ">");
+
+		if (strcmp(words->word[i], "pass") != 0 || i != 1U + exempts)
+			err = word_add(pf, &made, here ? to : words->word[i]);
+		i += here;
+		arrow |= here;
+	}
+	if (!err && arrow == exempts)
+		return ks_import_fail(pf->import,
+				      "line %u: expected 'nat on ... -> ...', or 'no nat on ...' without '->'",
+				      pf->import->line);
+	err = err ? err : rule_add(pf, &made);
+	if (!err) {
+		struct ks_pf_rule *rule = (struct ks_pf_rule *)((char *)pf->last - offsetof(struct ks_pf_rule, next));
+
+		rule->quick = true;
+		rule->exempts = exempts;
+	}
+	return err;
+}
+
+bool ks_pf_mss(struct ks_import *import, const struct ks_words_line *words, unsigned end)
+{
+	__u64 mss;
+
+	for (unsigned i = 0; i + 1 < end; i++) {
+		if (strcmp(words->word[i], "max-mss") != 0 ||
+		    ks_value_number(words->word[i + 1], MSS_MIN, MSS_MAX, &mss))
+			continue;
+		if (!import->mss || mss < import->mss)
+			import->mss = (unsigned)mss;
+		return true;
+	}
+	return false;
+}
+
 static int skip_add(struct ks_pf *pf, const struct ks_words_line *words)
 {
 	struct ks_draft in, out;
@@ -250,6 +314,10 @@ static int statement_read(struct ks_pf *pf, const struct ks_words_line *words)
 		return ks_import_note(pf->import, "sources are believed by zone here");
 	if (!strcmp(first, "anchor") && strcmp(words->word[words->count - 1], "{") != 0)
 		return ks_import_note(pf->import, "the rules of this anchor are not in the text");
+	if (!strcmp(first, "nat") || (!strcmp(first, "no") && words->count > 1 && !strcmp(words->word[1], "nat")))
+		return nat_add(pf, words);
+	if (!strcmp(first, "scrub") && ks_pf_mss(pf->import, words, words->count))
+		return 0;
 	if (!strcmp(first, "scrub") || !strcmp(first, "load") || !strcmp(first, "queue"))
 		return ks_import_note(pf->import, "nothing here does this");
 	return ks_import_fail(pf->import, "line %u: statements that begin with '%.40s' are not read", pf->import->line,

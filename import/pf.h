@@ -18,6 +18,7 @@ struct ks_pf_rule {
 	unsigned line;
 	const char *text;
 	bool quick;
+	bool exempts; /* no nat: sources stay as they are */
 	bool diverts; /* it sends packets to others than they name, for all rules behind it */
 };
 
@@ -35,6 +36,7 @@ struct ks_pf {
 struct ks_pf_draft {
 	struct ks_draft draft;
 	bool in, out, logs, is_match;
+	bool scrubs; /* it says what the MSS is */
 	bool from, nat; /* it names sources; it translates them */
 	enum ks_verdict_kind nat_kind;
 	struct ks_import_target target;
@@ -45,6 +47,9 @@ int ks_pf_rule(struct ks_pf *pf, struct ks_pf_rule *rule);
 
 /* An address as ks_ranges_address() has it, or a network without its zeros: "172.16/12". */
 int ks_pf_address(struct ks_ranges *ranges, const char *word);
+
+/* Takes the number of max-mss among words up to `end`, if it is there. Returns true if it is. */
+bool ks_pf_mss(struct ks_import *import, const struct ks_words_line *words, unsigned end);
 
 int ks_pf_read(struct ks_import *import, const char *text, size_t length);
 

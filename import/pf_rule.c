@@ -406,6 +406,11 @@ static int word_read(struct reader *reader, const char *word)
 		return nat_read(reader);
 	if (!strcmp(word, "to"))
 		return addresses_read(reader, KS_DIM_DST);
+	if (!strcmp(word, "scrub") && ks_words_peek(reader->words) && !strcmp(ks_words_peek(reader->words), "(")) {
+		group_skip(reader); /* it makes packets sound, as we do without a word */
+		made->scrubs |= ks_pf_mss(reader->pf->import, reader->words, reader->words->at);
+		return 0;
+	}
 	if (!strcmp(word, "icmp-type") || !strcmp(word, "icmp6-type"))
 		return icmp_read(reader, word[4] == '6' ? KS_PROTO_ICMPV6 : KS_PROTO_ICMP);
 	if (!strcmp(word, "keep") || !strcmp(word, "modulate") || !strcmp(word, "synproxy"))
@@ -486,6 +491,8 @@ int ks_pf_rule(struct ks_pf *pf, struct ks_pf_rule *rule)
 
 	rule->words.at = 0;
 	ks_draft_begin(&made.draft, pf->import);
+	made.nat = rule->exempts;
+	made.nat_kind = KS_IMPORT_ACCEPT;
 	err = action_read(&reader);
 	while (!err && ks_words_peek(&rule->words))
 		err = word_read(&reader, ks_words_take(&rule->words));
@@ -494,7 +501,9 @@ int ks_pf_rule(struct ks_pf *pf, struct ks_pf_rule *rule)
 	if (!err && rule->diverts)
 		return diverting_add(&reader);
 	if (err || made.is_match)
-		return err || made.nat ? err : ks_import_note(pf->import, "rules that only match are not read");
+		return err || made.nat || made.scrubs
+			       ? err
+			       : ks_import_note(pf->import, "rules that only match are not read");
 	if (made.in)
 		err = chain_add(&reader, pf->in);
 	if (!err && made.out && made.from && pf->rewrites)

@@ -138,6 +138,12 @@ STEPS = {
         em0 192.0.2.9:4000 > self 203.0.113.1:81 tcp syn => allow
         em0 192.0.2.9:4000 > self 203.0.113.1:82 tcp syn => deny
         """,
+    'pf-nat': """
+        em1 10.0.0.9:4000 > em0 192.0.2.9:80 tcp syn => allow as 203.0.113.1:4000 > 192.0.2.9:80
+        em1 10.0.0.9:4001 > em0 10.9.0.1:80 tcp syn => allow as 10.0.0.9:4001 > 10.9.0.1:80
+        em1 10.1.0.9:4000 > em0 192.0.2.9:80 tcp syn => allow as 203.0.113.2:4000 > 192.0.2.9:80
+        em0 192.0.2.9:4000 > self 203.0.113.1:22 tcp syn => deny
+        """,
     'uci-router': """
         eth1 192.0.2.9:4000 > self 203.0.113.1:443 tcp syn => allow as 192.0.2.9:4000 > 192.168.1.10:8443
         eth1 192.0.2.9:4000 > self 203.0.113.1:22 tcp syn => reject
@@ -224,7 +230,8 @@ def test_nft_refused(keepstate, text, message):
     ('ufw', b'hello\n', 'no rules of ufw'),
     ('ufw', b'### tuple ### allow tcp 22\n', 'line 1: a tuple has seven words'),
     ('ufw', b'ufw permit 22\n', "line 1: 'permit' is no action of ufw"),
-    ('pf', b'nat on em0\n', "line 1: statements that begin with 'nat' are not read"),
+    ('pf', b'rdr on em0\n', "line 1: statements that begin with 'rdr' are not read"),
+    ('pf', b'nat on em0\n', "line 1: expected 'nat on ... -> ...'"),
     ('pf', b'pass in on $ext\n', "line 1: there is no macro '$ext'"),
     ('pf', b'pass in from { 10.0.0.1\n', 'a brace is not closed'),
     ('pf', b'\n', 'there is no rule'),
