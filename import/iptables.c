@@ -221,7 +221,7 @@ int ks_iptables_read(struct ks_import *import, __u8 family, const char *text, si
 		if (err)
 			return err;
 	}
-	if (!more && ipt.open) /* what is cut off may deny */
+	if (!more && ipt.open) /* rules that are cut off may deny */
 		return ks_import_fail(import, "table %.40s has no COMMIT: the text is not whole", ipt.table);
 	return more;
 }

@@ -307,7 +307,7 @@ def allowed(keepstate, form, text):
     'config zone\n option name dmz\n list network dmz\n option input ACCEPT\n',
 ])
 def test_uci_off(keepstate, section, off):
-    """What is switched off opens nothing."""
+    """Sections that are switched off open nothing."""
     without = allowed(keepstate, 'uci', UCI_ZONES)
     assert allowed(keepstate, 'uci', UCI_ZONES + section) != without
     assert allowed(keepstate, 'uci', UCI_ZONES + section + f' option enabled {off}\n') == without
