@@ -97,7 +97,7 @@ static __u16 checksum_of(const void *data, size_t size)
 static bool rebuild_ipv4(const json_t *event, int proto, struct ks_rebuilt *rebuilt)
 {
 	struct iphdr head = { .version = 4, .ihl = sizeof(head) / 4, .ttl = HOPS, .protocol = (__u8)proto };
-	__u32 room = rebuilt->length > sizeof(head) ? rebuilt->length - sizeof(head) : 0;
+	__u32 room = rebuilt->length > sizeof(head) ? rebuilt->length - (__u32)sizeof(head) : 0;
 
 	if (inet_pton(AF_INET, ks_member_text(event, "source"), &head.saddr) != 1 ||
 	    inet_pton(AF_INET, ks_member_text(event, "destination"), &head.daddr) != 1)
@@ -113,7 +113,7 @@ static bool rebuild_ipv4(const json_t *event, int proto, struct ks_rebuilt *rebu
 static bool rebuild_ipv6(const json_t *event, int proto, struct ks_rebuilt *rebuilt)
 {
 	struct ip6_hdr head = { .ip6_flow = htonl(IPV6_VERSION), .ip6_nxt = (__u8)proto };
-	__u32 room = rebuilt->length > sizeof(head) ? rebuilt->length - sizeof(head) : 0;
+	__u32 room = rebuilt->length > sizeof(head) ? rebuilt->length - (__u32)sizeof(head) : 0;
 
 	if (inet_pton(AF_INET6, ks_member_text(event, "source"), &head.ip6_src) != 1 ||
 	    inet_pton(AF_INET6, ks_member_text(event, "destination"), &head.ip6_dst) != 1)

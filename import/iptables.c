@@ -71,7 +71,7 @@ static void base_add(struct ks_iptables *ipt, const struct builtin *builtin, str
 static int policy_read(struct ks_iptables *ipt, const char *name, const char *policy)
 {
 	const struct builtin *builtin = builtin_find(ipt->table, name);
-	struct ks_import_chain *chain;
+	struct ks_import_chain *chain = NULL;
 	int err = ks_iptables_chain(ipt, name, &chain);
 
 	if (err || !builtin || !policy)
@@ -149,7 +149,7 @@ static int rule_chain(struct ks_iptables *ipt, const char *name, struct ks_impor
 
 static int rule_read(struct ks_iptables *ipt, const char *name)
 {
-	struct ks_import_chain *chain;
+	struct ks_import_chain *chain = NULL;
 	int err;
 
 	ks_draft_begin(&ipt->draft, ipt->import);

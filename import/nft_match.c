@@ -429,6 +429,39 @@ static int match_fib(const struct wish *wish, const json_t *fib)
 
 /* --- the keys --- */
 
+/* Questions about the IP header. */
+static int match_ip(const struct wish *wish, bool v4, const char *field)
+{
+	const __u8 family = v4 ? KS_IPV4 : KS_IPV6;
+
+	if (!strcmp(field, "saddr"))
+		return match_addresses(wish, KS_DIM_SRC, family);
+	if (!strcmp(field, "daddr"))
+		return match_addresses(wish, KS_DIM_DST, family);
+	ks_draft_family(wish->draft, family);
+	if (!strcmp(field, v4 ? "protocol" : "nexthdr"))
+		return match_protos(wish);
+	if (!strcmp(field, v4 ? "ttl" : "hoplimit"))
+		return match_word(wish, KS_WORD_TTL, NULL, 255);
+	if (!strcmp(field, "dscp"))
+		return match_word(wish, KS_WORD_DSCP, dscp_number, 63);
+	if (v4 && !strcmp(field, "length"))
+		return match_word(wish, KS_WORD_LENGTH, NULL, 65535);
+	return unsaid(wish);
+}
+
+/* Questions about headers with ports; protocol 0: whichever has them. */
+static int match_ported(const struct wish *wish, unsigned proto, const char *field)
+{
+	if (proto)
+		ks_draft_proto(wish->draft, proto, false);
+	if (!strcmp(field, "flags") && proto == KS_PROTO_TCP)
+		return is_odd_list(wish) ? unsaid(wish) : match_flags(wish, 0xff);
+	if (!strcmp(field, "sport") || !strcmp(field, "dport"))
+		return match_ports(wish, field[0] == 's' ? KS_DIM_SPORT : KS_DIM_DPORT);
+	return unsaid(wish);
+}
+
 static int match_payload(const struct wish *wish, const char *proto, const char *field)
 {
 	static const struct {
@@ -436,22 +469,9 @@ static int match_payload(const struct wish *wish, const char *proto, const char 
 		unsigned proto;
 	} ported[] = { { "tcp", KS_PROTO_TCP },	  { "udp", KS_PROTO_UDP },	   { "sctp", KS_PROTO_SCTP },
 		       { "dccp", KS_PROTO_DCCP }, { "udplite", KS_PROTO_UDPLITE }, { "th", 0 } };
-	const bool v4 = !strcmp(proto, "ip"), v6 = !strcmp(proto, "ip6");
 
-	if ((v4 || v6) && !strcmp(field, "saddr"))
-		return match_addresses(wish, KS_DIM_SRC, v4 ? KS_IPV4 : KS_IPV6);
-	if ((v4 || v6) && !strcmp(field, "daddr"))
-		return match_addresses(wish, KS_DIM_DST, v4 ? KS_IPV4 : KS_IPV6);
-	if (v4 || v6)
-		ks_draft_family(wish->draft, v4 ? KS_IPV4 : KS_IPV6);
-	if ((v4 && !strcmp(field, "protocol")) || (v6 && !strcmp(field, "nexthdr")))
-		return match_protos(wish);
-	if ((v4 && !strcmp(field, "ttl")) || (v6 && !strcmp(field, "hoplimit")))
-		return match_word(wish, KS_WORD_TTL, NULL, 255);
-	if ((v4 || v6) && !strcmp(field, "dscp"))
-		return match_word(wish, KS_WORD_DSCP, dscp_number, 63);
-	if (v4 && !strcmp(field, "length"))
-		return match_word(wish, KS_WORD_LENGTH, NULL, 65535);
+	if (!strcmp(proto, "ip") || !strcmp(proto, "ip6"))
+		return match_ip(wish, !proto[2], field);
 	if (!strcmp(proto, "ether") && !strcmp(field, "saddr"))
 		return match_macs(wish);
 	if (!strcmp(proto, "icmp") && !strcmp(field, "type"))
@@ -459,14 +479,8 @@ static int match_payload(const struct wish *wish, const char *proto, const char 
 	if (!strcmp(proto, "icmpv6") && !strcmp(field, "type"))
 		return match_icmp(wish, KS_PROTO_ICMPV6);
 	for (size_t i = 0; i < KS_ARRAY_SIZE(ported); i++) {
-		if (strcmp(ported[i].name, proto) != 0)
-			continue;
-		if (ported[i].proto)
-			ks_draft_proto(wish->draft, ported[i].proto, false);
-		if (!strcmp(field, "flags") && ported[i].proto == KS_PROTO_TCP)
-			return is_odd_list(wish) ? unsaid(wish) : match_flags(wish, 0xff);
-		if (!strcmp(field, "sport") || !strcmp(field, "dport"))
-			return match_ports(wish, field[0] == 's' ? KS_DIM_SPORT : KS_DIM_DPORT);
+		if (!strcmp(ported[i].name, proto))
+			return match_ported(wish, ported[i].proto, field);
 	}
 	return unsaid(wish);
 }

@@ -187,7 +187,9 @@ static const char *limit_trouble(const struct ks_flat_entry *entry)
 
 static const char *source_trouble(const struct writer *writer, const struct ks_flat_entry *entry)
 {
-	if (entry->rule && entry->rule->trouble)
+	if (!entry->rule)
+		return NULL;
+	if (entry->rule->trouble)
 		return entry->rule->trouble;
 	return entry->verdict == KS_IMPORT_SOURCE && entry->rule->target.family != entry->piece.region.family
 		       ? "its new source is of the other family"
