@@ -99,7 +99,7 @@ struct ks_nft_token ks_nft_token_peek(const struct ks_nft_scan *scan)
 
 bool ks_nft_token_is(struct ks_nft_token token, const char *word)
 {
-	return !token.quoted && token.length == strlen(word) && !memcmp(token.text, word, token.length);
+	return token.text && !token.quoted && token.length == strlen(word) && !memcmp(token.text, word, token.length);
 }
 
 bool ks_nft_token_comes(struct ks_nft_scan *scan, const char *word)

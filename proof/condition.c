@@ -75,7 +75,7 @@ static bool is_in(const struct ks_variable_set *set, __u64 value)
 	case KS_CONDITION_IP_OPTION:
 		return c->ip_options ? value & c->ip_options : !value;
 	case KS_CONDITION_DSCP:
-		return c->dscp >> value & 1;
+		return value < KS_DSCP_MAX && c->dscp >> value & 1;
 	case KS_CONDITION_MARK:
 		return has_number(set, value & c->mark_mask);
 	case KS_CONDITION_MAC:
