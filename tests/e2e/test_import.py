@@ -317,8 +317,11 @@ def test_as_the_original(name, tmp_path):
         box('nft', '-f', '-', input=PROBE)
         box.send([packet.frame(box.macs) for packet in packets])
         passed = box.seen(4) | box.seen(6)
-    done = subprocess.run([KEEPSTATE, 'import', form, '-'], input=text, capture_output=True, text=True, check=True)
-    allowed = policy_asks(done.stdout, packets, tmp_path)
+        done = subprocess.run([KEEPSTATE, 'import', form, '-'], input=text, capture_output=True, text=True, check=True)
+        allowed = policy_asks(done.stdout, packets, tmp_path)
+        if allowed - passed:  # a busy machine may have lost them before the rules
+            box.send([packet.frame(box.macs) for packet in packets if packet.number in allowed - passed])
+            passed |= box.seen(4) | box.seen(6)
     known = {packet.number: packet.words() for packet in packets}
     assert not {known[number] for number in allowed - passed}, done.stdout
     assert len(allowed) > len(packets) / 10 and len(passed & set(known)) < len(packets) * 9 / 10
