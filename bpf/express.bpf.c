@@ -5,8 +5,8 @@
  * leaves by. What stands in its way is found out before anything is changed; such a packet goes on to ingress as if nobody had
  * looked at it.
  *
- * What ingress would tell by the skb, express tells by the interface: the daemon has looked for others behind and before it
- * (KS_EXPRESS_IN, KS_EXPRESS_OUT). No queue, no filter at egress and no capture sees what it sends.
+ * There is no skb that would show if others want the packet. So the daemon has looked for them beforehand and marks the interfaces
+ * where there are none (KS_EXPRESS_IN, KS_EXPRESS_OUT). No queue, no filter at egress and no capture sees what it sends.
  *
  * A checksum may be unfinished where no wire was on the way: a stack leaves it to the device, and nobody will finish it behind
  * XDP (KS_EXPRESS_UNFINISHED). Of TCP it holds the sum of the pseudo header then, and nothing else; a whole one is the same once

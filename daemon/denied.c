@@ -28,7 +28,6 @@ struct search_ctx {
 	__u64 gone; /* zones that are not in the policy, or whose id another zone has now; a bit per id */
 	__u64 unsettled; /* zones that an interface leaves */
 	struct ks_denied *denied;
-	size_t room;
 	size_t retargeted; /* of the keys */
 	struct way ways[WAYS];
 	int err;
@@ -118,23 +117,14 @@ static bool is_end_moved(struct search_ctx *ctx, const struct ks_flow_key *key, 
 
 static int key_keep(struct search_ctx *ctx, const struct ks_reviewed *reviewed)
 {
-	struct ks_denied *denied = ctx->denied;
+	struct ks_flow_keys *keys = &ctx->denied->keys;
+	int err = ks_flow_keys_add(keys, reviewed->key);
 
-	if (denied->key_count == ctx->room) {
-		size_t room = ctx->room ? ctx->room * 2 : 1024;
-		struct ks_flow_key *keys = realloc(denied->keys, room * sizeof(*keys));
-
-		if (!keys)
-			return -ENOMEM;
-		denied->keys = keys;
-		ctx->room = room;
+	if (!err && reviewed->review == KS_REVIEW_RETARGETED) { /* they lie first */
+		keys->list[keys->count - 1] = keys->list[ctx->retargeted];
+		keys->list[ctx->retargeted++] = *reviewed->key;
 	}
-	denied->keys[denied->key_count++] = *reviewed->key;
-	if (reviewed->review == KS_REVIEW_RETARGETED) { /* they lie first */
-		denied->keys[denied->key_count - 1] = denied->keys[ctx->retargeted];
-		denied->keys[ctx->retargeted++] = *reviewed->key;
-	}
-	return 0;
+	return err;
 }
 
 static const char *why_text(const struct ks_reviewed *reviewed, bool moved)
@@ -261,7 +251,7 @@ int ks_denied_find(struct ks_daemon *daemon, const struct ks_denied_search *sear
 
 void ks_denied_fini(struct ks_denied *denied)
 {
-	free(denied->keys);
+	ks_flow_keys_fini(&denied->keys);
 	json_decref(denied->list);
 	*denied = (struct ks_denied){ 0 };
 }
@@ -277,9 +267,9 @@ size_t ks_denied_count(const struct ks_denied *denied)
 
 long ks_denied_end(struct ks_daemon *daemon, const struct ks_denied *denied, bool all)
 {
-	size_t count = all ? denied->key_count : denied->counts[KS_REVIEW_RETARGETED];
+	size_t count = all ? denied->keys.count : denied->counts[KS_REVIEW_RETARGETED];
 
-	return count ? ks_kernel_kill(daemon->kernel, denied->keys, count, KS_END_DENIED) : 0;
+	return count ? ks_kernel_kill(daemon->kernel, denied->keys.list, count, KS_END_DENIED) : 0;
 }
 
 static void change_add(json_t **change, const char *name, size_t count)

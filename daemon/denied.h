@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 #include "daemon/daemon.h"
+#include "engine/flow_keys.h"
 #include "engine/review.h"
 
 #define KS_DENIED_LISTED 10000U /* states that a dry run lists; the others are only counted */
@@ -30,8 +31,7 @@ struct ks_denied_search {
 struct ks_denied {
 	size_t counts[KS_REVIEW_MAX]; /* by the rules */
 	size_t moved; /* an end is in another zone */
-	struct ks_flow_key *keys; /* those retargeted first */
-	size_t key_count;
+	struct ks_flow_keys keys; /* those retargeted first */
 	json_t *list; /* of a search that lists */
 };
 

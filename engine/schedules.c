@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "engine/flow_keys.h"
 #include "engine/internal.h"
 #include "engine/review.h"
 #include "engine/set_store.h"
@@ -56,41 +57,15 @@ __u64 ks_engine_open(struct ks_engine *engine)
 	return ks_schedules_open(engine->schedules, engine->tables.config->schedules, engine->now);
 }
 
-struct denied_ctx {
-	struct ks_flow_key *keys;
-	size_t count, room;
-};
-
-static void denied_ctx_fini(struct denied_ctx *ctx)
-{
-	free(ctx->keys);
-}
-
-KS_SCOPED_STRUCT(auto_denied_ctx, struct denied_ctx, denied_ctx_fini)
-
 static int denied_collect(const struct ks_reviewed *reviewed, void *arg)
 {
-	struct denied_ctx *ctx = arg;
-
-	if (reviewed->review == KS_REVIEW_ALLOWED)
-		return 0;
-	if (ctx->count == ctx->room) {
-		size_t room = ctx->room ? ctx->room * 2 : 64;
-		struct ks_flow_key *keys = realloc(ctx->keys, room * sizeof(*keys));
-
-		if (!keys)
-			return -ENOMEM;
-		ctx->keys = keys;
-		ctx->room = room;
-	}
-	ctx->keys[ctx->count++] = *reviewed->key;
-	return 0;
+	return reviewed->review == KS_REVIEW_ALLOWED ? 0 : ks_flow_keys_add(arg, reviewed->key);
 }
 
 /* Ends the flows that the policy does not allow at this time. */
 static int denied_end(struct ks_engine *engine, struct ks_set_store *sets, const struct ks_policy *policy)
 {
-	ks_scoped(auto_denied_ctx) struct denied_ctx ctx = { 0 };
+	ks_auto_flow_keys struct ks_flow_keys denied = { 0 };
 	ks_auto_asked struct ks_asked asked = { 0 };
 	struct ks_review_table table;
 	int err = ks_asked_init(&asked, &engine->tables, engine->world);
@@ -101,9 +76,9 @@ static int denied_end(struct ks_engine *engine, struct ks_set_store *sets, const
 	ks_engine_set_wall(asked.engine, engine->wall);
 	ks_engine_use_sets(asked.engine, sets, policy);
 	ks_review_engine_table(engine, &table);
-	err = ks_review_flows(&table, &asked, NULL, denied_collect, &ctx);
-	for (size_t i = 0; !err && i < ctx.count; i++) {
-		struct ks_entry entry = { .key = ctx.keys[i], .clock = ks_flow_clock(engine->now) };
+	err = ks_review_flows(&table, &asked, NULL, denied_collect, &denied);
+	for (size_t i = 0; !err && i < denied.count; i++) {
+		struct ks_entry entry = { .key = denied.list[i], .clock = ks_flow_clock(engine->now) };
 
 		ks_table_kill(ks_engine_env(engine), &entry, KS_END_DENIED);
 	}

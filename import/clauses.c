@@ -181,25 +181,9 @@ static void to_write(struct ks_clauses *clauses, const struct ks_clause_rule *ru
 
 /* --- lists --- */
 
-/* The length of the prefix that is exactly this range, or -1. */
-static int prefix_length(const struct ks_range *range, __u8 family)
-{
-	struct ks_prefix prefix = { .family = family };
-	struct ks_range made;
-
-	ks_addr_from_value(range->lo, family, &prefix.addr);
-	for (int length = family == KS_IPV4 ? 32 : 128; length >= 0; length--) {
-		prefix.length = (__u8)length;
-		ks_prefix_range(&prefix, &made);
-		if (!memcmp(&made, range, sizeof(made)))
-			return length;
-	}
-	return -1;
-}
-
 static void addresses_write(FILE *out, const struct ks_range *range, __u8 family)
 {
-	const int length = prefix_length(range, family), whole = family == KS_IPV4 ? 32 : 128;
+	const int length = ks_range_prefix_length(range, family), whole = family == KS_IPV4 ? 32 : 128;
 	char buf[KS_ADDR_TEXT];
 	struct ks_addr addr;
 

@@ -2,7 +2,7 @@
 /*
  * Reads the rules of ufw(8): its files user.rules and user6.rules, of which the lines "### tuple ###" say all, or what `ufw show
  * added` prints. Policies are in /etc/default/ufw, whose lines may stand before; without them nothing is allowed that no rule says.
- * What ufw lets pass besides, by before.rules, is not in its rules and is left out.
+ * The rules in before.rules, by which ufw lets some ICMP and DHCP pass, are in none of these and are left out.
  */
 #include "import/ufw.h"
 

@@ -187,6 +187,21 @@ void ks_prefix_range(const struct ks_prefix *prefix, struct ks_range *range)
 	}
 }
 
+int ks_range_prefix_length(const struct ks_range *range, __u8 family)
+{
+	struct ks_prefix prefix = { .family = family };
+	struct ks_range made;
+
+	ks_addr_from_value(range->lo, family, &prefix.addr);
+	for (int length = family == KS_IPV4 ? 32 : 128; length >= 0; length--) {
+		prefix.length = (__u8)length;
+		ks_prefix_range(&prefix, &made);
+		if (!memcmp(&made, range, sizeof(made)))
+			return length;
+	}
+	return -1;
+}
+
 static int parse_addr_range(const char *text, const char *dash, struct ks_range *range, __u8 *family)
 {
 	char part[INET6_ADDRSTRLEN];

@@ -34,6 +34,9 @@ bool ks_prefix_mask(struct ks_prefix *prefix);
 /* The addresses of a prefix, host bits cleared. */
 void ks_prefix_range(const struct ks_prefix *prefix, struct ks_range *range);
 
+/* The length of the prefix that is exactly this range, or -1. */
+int ks_range_prefix_length(const struct ks_range *range, __u8 family);
+
 /* An address, prefix, or range "192.0.2.5-192.0.2.9" as an inclusive range; -ERANGE when it is backwards or mixes families. */
 int ks_value_range(const char *text, struct ks_range *range, __u8 *family);
 

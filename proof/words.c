@@ -101,27 +101,11 @@ static void put_protos(struct text *text, const struct ks_region *region)
 	}
 }
 
-/* The length of the prefix that is exactly this range, or -1. */
-static int prefix_of(const struct ks_range *range, __u8 family)
-{
-	struct ks_prefix prefix = { .family = family };
-	struct ks_range made;
-
-	ks_addr_from_value(range->lo, family, &prefix.addr);
-	for (int length = family == KS_IPV4 ? 32 : 128; length >= 0; length--) {
-		prefix.length = (__u8)length;
-		ks_prefix_range(&prefix, &made);
-		if (!memcmp(&made, range, sizeof(made)))
-			return length;
-	}
-	return -1;
-}
-
 static void put_addresses(struct text *text, const struct ks_range *range, __u8 family)
 {
 	char buf[KS_ADDR_TEXT];
 	struct ks_addr addr;
-	int length = prefix_of(range, family);
+	int length = ks_range_prefix_length(range, family);
 
 	ks_addr_from_value(range->lo, family, &addr);
 	put(text, "%s", ks_addr_text(&addr, family, buf));

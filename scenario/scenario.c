@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "engine/flow_keys.h"
 #include "scenario/craft.h"
 #include "scenario/runner.h"
 #include "text/names.h"
@@ -336,8 +337,7 @@ static int policy_switch(struct ks_runner *runner, struct ks_policy *policy)
 
 /* Flows that the policy does not allow any more, or of these only the ones that it forwards elsewhere. */
 struct denied_ctx {
-	struct ks_flow_key *keys;
-	size_t count, room;
+	struct ks_flow_keys keys;
 	bool all;
 };
 
@@ -347,17 +347,7 @@ static int denied_collect(const struct ks_reviewed *reviewed, void *arg)
 
 	if (reviewed->review != KS_REVIEW_RETARGETED && (!ctx->all || reviewed->review == KS_REVIEW_ALLOWED))
 		return 0;
-	if (ctx->count == ctx->room) {
-		size_t room = ctx->room ? ctx->room * 2 : 64;
-		struct ks_flow_key *keys = realloc(ctx->keys, room * sizeof(*keys));
-
-		if (!keys)
-			return -ENOMEM;
-		ctx->keys = keys;
-		ctx->room = room;
-	}
-	ctx->keys[ctx->count++] = *reviewed->key;
-	return 0;
+	return ks_flow_keys_add(&ctx->keys, reviewed->key);
 }
 
 static int denied_end(struct ks_runner *runner, bool all)
@@ -380,9 +370,9 @@ static int denied_end(struct ks_runner *runner, bool all)
 	ks_engine_use_sets(asked.engine, sets, policy);
 	home->ops->table(home->self, &table);
 	err = ks_review_flows(&table, &asked, NULL, denied_collect, &ctx);
-	if (!err && ctx.count)
-		err = home->ops->kill(home->self, ctx.keys, ctx.count);
-	free(ctx.keys);
+	if (!err && ctx.keys.count)
+		err = home->ops->kill(home->self, ctx.keys.list, ctx.keys.count);
+	ks_flow_keys_fini(&ctx.keys);
 	return err;
 }
 

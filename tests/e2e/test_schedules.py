@@ -24,7 +24,7 @@ def zone_in_which_it_is(hour, minute, second):
     """A value of TZ by which it is that time of the day now."""
     now = time.gmtime()
     west = (now.tm_hour * 3600 + now.tm_min * 60 + now.tm_sec - (hour * 3600 + minute * 60 + second)) % 86400
-    return f"XXX{west // 3600:02}:{west // 60 % 60:02}:{west % 60:02}"
+    return f"HERE{west // 3600:02}:{west // 60 % 60:02}:{west % 60:02}"
 
 
 @pytest.fixture
