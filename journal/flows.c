@@ -98,9 +98,14 @@ static int flow_add(struct ks_store *store, const json_t *line, const struct new
 	return err;
 }
 
+/* When a flow has begun: a time, or two between which it lies. */
+struct begun {
+	int64_t from, to;
+};
+
 /* A row by a flow's ends and the time of its begin. */
-static int find_row(struct ks_store *store, sqlite3_stmt *stmt, const struct ks_columns *columns, int64_t begun,
-		    int64_t *flow)
+static int find_row(struct ks_store *store, sqlite3_stmt *stmt, const struct ks_columns *columns,
+		    const struct begun *begun, int64_t *flow)
 {
 	for (int i = 0; i < 2; i++) {
 		const struct ks_column_end *end = &columns->end[i];
@@ -110,19 +115,20 @@ static int find_row(struct ks_store *store, sqlite3_stmt *stmt, const struct ks_
 			sqlite3_bind_int64(stmt, 2 + 2 * i, end->port);
 	}
 	sqlite3_bind_int64(stmt, 5, columns->proto);
-	sqlite3_bind_int64(stmt, 6, begun - BEGUN_SLACK_MS);
-	sqlite3_bind_int64(stmt, 7, begun + BEGUN_SLACK_MS);
+	sqlite3_bind_int64(stmt, 6, begun->from - BEGUN_SLACK_MS);
+	sqlite3_bind_int64(stmt, 7, begun->to + BEGUN_SLACK_MS);
 	return ks_store_number(store, stmt, flow);
 }
 
 /* Those that live. */
-static int find_by_ends(struct ks_store *store, const struct ks_columns *columns, int64_t begun, int64_t *flow)
+static int find_by_ends(struct ks_store *store, const struct ks_columns *columns, const struct begun *begun,
+			int64_t *flow)
 {
 	return find_row(store, ks_store_use(store, flow_living), columns, begun, flow);
 }
 
 /* A flow that ended with the firewall goes on if the next start has taken it back. Nothing else is looked at: *flow is 0 then. */
-static int reopen(struct ks_store *store, const struct ks_columns *columns, int64_t begun, int64_t *flow)
+static int reopen(struct ks_store *store, const struct ks_columns *columns, const struct begun *begun, int64_t *flow)
 {
 	sqlite3_stmt *again = ks_store_use(store, flow_again);
 	int err = find_row(store, ks_store_use(store, stopped_flow), columns, begun, flow);
@@ -155,7 +161,7 @@ static int find_flow(struct ks_store *store, const json_t *line, int64_t begun, 
 	if (err || *flow)
 		return err;
 	err = ks_columns_read(store, line, columns);
-	err = err ?: find_by_ends(store, columns, begun, flow);
+	err = err ?: find_by_ends(store, columns, &(struct begun){ begun, begun }, flow);
 	return err || !*flow ? err : set_name(store, *flow, name);
 }
 
@@ -254,16 +260,17 @@ static bool is_over(const json_t *line)
 	return number >= 0 && ks_state_is_closed((__u32)number);
 }
 
-int ks_flows_state(struct ks_store *store, const json_t *line, int64_t now)
+int ks_flows_state(struct ks_store *store, const json_t *line, const struct ks_flows_asked *when)
 {
 	sqlite3_stmt *stmt = ks_store_use(store, seen_add);
 	struct ks_columns columns;
-	struct new_flow new = { &columns, begun_of(line, now), 0 };
+	const struct begun begun = { begun_of(line, when->asked), begun_of(line, when->read) };
+	struct new_flow new = { &columns, begun.to, 0 };
 	int64_t flow = 0;
-	int err = ks_columns_read(store, line, &columns) ?: find_by_ends(store, &columns, new.begun, &flow);
+	int err = ks_columns_read(store, line, &columns) ?: find_by_ends(store, &columns, &begun, &flow);
 
 	if (!err && !flow && !is_over(line))
-		err = reopen(store, &columns, new.begun, &flow);
+		err = reopen(store, &columns, &begun, &flow);
 	if (!err && flow)
 		err = update_counts(store, line, flow);
 	if (err || is_over(line))

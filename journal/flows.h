@@ -16,9 +16,14 @@
 /* An event of a flow: `event` is KS_ENTRY_BEGIN, _ESTABLISHED or _END. *flow: its row. */
 int ks_flow_event(struct ks_store *store, const json_t *line, int event, int64_t time, int64_t *flow);
 
+/* When a line of the list of states was asked for and when it was read: its ages are of some moment between. */
+struct ks_flows_asked {
+	int64_t asked, read;
+};
+
 /* The list of states: begin, a line each, end. Rows up to *last that are not in it ended at `heard`. */
 int ks_flows_begin(struct ks_store *store, int64_t *last);
-int ks_flows_state(struct ks_store *store, const json_t *line, int64_t now);
+int ks_flows_state(struct ks_store *store, const json_t *line, const struct ks_flows_asked *when);
 int ks_flows_end(struct ks_store *store, int64_t heard, int64_t last);
 
 /*

@@ -223,18 +223,19 @@ static int commit_if_due(struct ks_keeper *keeper)
 /* A list of states on its way. */
 struct listing {
 	struct ks_keeper *keeper;
-	int64_t now;
+	int64_t asked;
 	int err;
 };
 
 static int take_state(const char *line, size_t size, void *arg)
 {
 	struct listing *listing = arg;
+	const struct ks_flows_asked when = { listing->asked, ks_when_now() };
 	ks_auto_json json_t *state = json_loadb(line, size, 0, NULL);
 
 	if (!json_is_object(state))
 		return 0;
-	listing->err = begin(listing->keeper) ?: ks_flows_state(&listing->keeper->store, state, listing->now);
+	listing->err = begin(listing->keeper) ?: ks_flows_state(&listing->keeper->store, state, &when);
 	listing->err = listing->err ?: commit_if_due(listing->keeper);
 	return listing->err;
 }
@@ -242,7 +243,7 @@ static int take_state(const char *line, size_t size, void *arg)
 /* Asks for the flows that live now. The daemon may be gone again by then: the next connection does it. */
 static int list_states(struct ks_keeper *keeper)
 {
-	struct listing listing = { .keeper = keeper, .now = ks_when_now() };
+	struct listing listing = { .keeper = keeper, .asked = ks_when_now() };
 	ks_auto_fd int fd = ks_opener_ask(KS_SOURCE_STATES);
 	int err;
 
@@ -257,8 +258,8 @@ static int list_states(struct ks_keeper *keeper)
 	keeper->listed_at = ks_when_steady();
 	if (err || listing.err)
 		return listing.err;
-	keeper->listed = listing.now;
-	keeper->listed_heard = keeper->heard ?: listing.now;
+	keeper->listed = listing.asked;
+	keeper->listed_heard = keeper->heard ?: listing.asked;
 	return 0;
 }
 

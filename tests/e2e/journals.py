@@ -14,7 +14,7 @@ from pathlib import Path
 from lab import KEEPSTATE, wait_for
 
 PROGRAM = os.environ.get("KEEPSTATE_JOURNAL", str(Path(KEEPSTATE).parent.parent / "journal" / "keepstate-journal"))
-SLOW = 40  # seconds, generous: a disk may be slow
+SLOW = 20  # seconds, generous: a disk may be slow
 
 
 def seconds(text):
