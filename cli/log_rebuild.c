@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "core/header/packet.h"
+#include "core/header/wire.h"
 #include "core/types.h"
 #include "explain/json.h"
 #include "text/names.h"
@@ -20,16 +21,25 @@
 #define ETHERNET_BYTES 14U /* an entry has the length of the frame */
 #define IPV6_VERSION 0x60000000U
 #define HOPS 64 /* nobody has kept them */
-#define TCP_FLAGS_AT 13
-#define TCP_DATA_OFFSET 0x50 /* five words */
 
 static __u32 number_of(const json_t *event, const char *name)
 {
 	return (__u32)ks_member_number(event, name);
 }
 
-static size_t put_tcp(const json_t *event, __u8 *at)
+static __u32 tcp_options(const json_t *event, __u32 room)
 {
+	__u32 behind = room > TCP_HEADER_LEN ? room - TCP_HEADER_LEN : 0;
+
+	return number_of(event, "tcp_flags") & KS_TCP_SYN
+		       ? KS_MIN(behind, TCP_OPTIONS_MAX) / TCP_DATA_OFFSET_UNIT * TCP_DATA_OFFSET_UNIT
+		       : 0;
+}
+
+static size_t put_tcp(const json_t *event, __u32 room, __u8 *at)
+{
+	const __u32 options = tcp_options(event, room);
+	const size_t length = sizeof(struct tcphdr) + options;
 	struct tcphdr head = { .source = htons((__u16)number_of(event, "source_port")),
 			       .dest = htons((__u16)number_of(event, "destination_port")),
 			       .seq = htonl(number_of(event, "seq")),
@@ -37,9 +47,10 @@ static size_t put_tcp(const json_t *event, __u8 *at)
 			       .window = htons((__u16)number_of(event, "window")) };
 
 	memcpy(at, &head, sizeof(head));
-	at[TCP_FLAGS_AT - 1] = TCP_DATA_OFFSET;
-	at[TCP_FLAGS_AT] = (__u8)number_of(event, "tcp_flags");
-	return sizeof(head);
+	memset(at + sizeof(head), TCP_OPT_NOP, options);
+	at[TCP_DATA_OFFSET_OFF] = (__u8)(length / TCP_DATA_OFFSET_UNIT << TCP_DATA_OFFSET_SHIFT);
+	at[TCP_FLAGS_OFF] = (__u8)number_of(event, "tcp_flags");
+	return length;
 }
 
 static size_t put_udp(const json_t *event, __u32 room, __u8 *at)
@@ -69,7 +80,7 @@ static size_t put_upper(const json_t *event, int proto, __u32 room, __u8 *at)
 	__be16 ports[2];
 
 	if (proto == KS_PROTO_TCP)
-		return put_tcp(event, at);
+		return put_tcp(event, room, at);
 	if (proto == KS_PROTO_UDP)
 		return put_udp(event, room, at);
 	if (proto == KS_PROTO_ICMP || proto == KS_PROTO_ICMPV6)

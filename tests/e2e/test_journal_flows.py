@@ -143,11 +143,12 @@ def test_written_packets_say_how_they_are_translated(lab, wall, journal, tmp_pat
         wait_for(lambda: fetch(lab) and comments(live, f", as {WAN4}:"), SLOW, "a packet is written")
     finally:
         end_process(child)
-    wall.say("log", "--since", "10m", "--rule", "out", "--proto", "tcp", "--write", past)
-    found = comments(past, f", as {WAN4}:")
-    assert found and all("made anew of the journal's entry" in comment and " tcp syn" in comment for comment in found), found
+    write = ("log", "--since", "10m", "--rule", "out", "--proto", "tcp", "--write", past)
+    found = wait_for(lambda: wall.say(*write) or comments(past, f", as {WAN4}:"), SLOW, "the journal has it, which writes in batches")
+    assert all("made anew of the journal's entry" in comment and " tcp syn" in comment for comment in found), found
     listed = lab.client.run("tcpdump", "-nvr", past)
     assert f"{SERVER4}.80: Flags [S]" in listed.stdout and "bad cksum" not in listed.stdout.split("IP (")[1].split("\n")[0], listed
+    assert "nop" in listed.stdout and "length 0" in listed.stdout, "what a SYN has behind its header is options, and no data"
     begun = wall.cli("log", "--since", "10m", "--flows", "--write", past)
     assert begun.returncode == 0 and " tcp " in begun.stdout, "moments of flows are no packets: they are printed"
 
