@@ -115,17 +115,24 @@ static int untracked_take(struct ks_import *import, const struct ks_import_base 
 	return err;
 }
 
-static int untracked_base(struct ks_import *import, const struct ks_import_base *base, const struct ks_piece *all,
-			  struct ks_flat *flat)
+/* The rules of a hook before the routes, for the packets that open a flow there: of the box itself at its output, of others elsewhere. */
+static int early_flatten(struct ks_import *import, const struct ks_import_base *base, const struct ks_piece *all,
+			 enum ks_flat_mode mode, struct ks_flat *rules)
 {
-	struct ks_flat rules = { 0 };
 	struct ks_piece piece = *all;
-	int err;
 
 	piece.region.from &= base->hook == KS_HOOK_OUTPUT ? SELF : ~SELF;
 	ks_region_fix(&piece.region, KS_VAR_OPENS, true);
 	ks_region_fix(&piece.region, KS_VAR_TRACKED, true);
-	err = ks_flatten(import, base, &piece, KS_FLAT_UNTRACKING, &rules);
+	return ks_flatten(import, base, &piece, mode, rules);
+}
+
+static int untracked_base(struct ks_import *import, const struct ks_import_base *base, const struct ks_piece *all,
+			  struct ks_flat *flat)
+{
+	struct ks_flat rules = { 0 };
+	int err = early_flatten(import, base, all, KS_FLAT_UNTRACKING, &rules);
+
 	for (size_t i = 0; !err && i < rules.count; i++) {
 		if (rules.list[i].verdict == KS_IMPORT_UNTRACK)
 			err = untracked_take(import, base, &rules, i, flat);
@@ -358,13 +365,8 @@ static int forwards_base(struct ks_import *import, const struct ks_import_base *
 			 struct ks_flat *flat)
 {
 	struct ks_flat rules = { 0 };
-	struct ks_piece piece = *all;
-	int err;
+	int err = early_flatten(import, base, all, KS_FLAT_OPENING, &rules);
 
-	piece.region.from &= base->hook == KS_HOOK_OUTPUT ? SELF : ~SELF;
-	ks_region_fix(&piece.region, KS_VAR_OPENS, true);
-	ks_region_fix(&piece.region, KS_VAR_TRACKED, true);
-	err = ks_flatten(import, base, &piece, KS_FLAT_OPENING, &rules);
 	for (size_t i = 0; !err && i < rules.count; i++) {
 		const enum ks_verdict_kind verdict = rules.list[i].verdict;
 
