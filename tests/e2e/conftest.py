@@ -11,6 +11,8 @@ import pytest
 import reallab as reallabs
 import uplinks
 
+pytest.register_assert_rewrite("ways")
+
 POLICY = """\
 zone lan { lan0 }
 zone wan { wan0 }
