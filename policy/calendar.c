@@ -130,6 +130,29 @@ static bool moment_try(const struct tm *want, int is_summer, time_t *moment)
 	return shown.tm_hour == want->tm_hour % DAY_HOURS && shown.tm_min == want->tm_min;
 }
 
+static long offset_at(time_t when)
+{
+	struct tm shown = { 0 };
+
+	return localtime_r(&when, &shown) ? shown.tm_gmtoff : 0;
+}
+
+/* The moment behind `before`, up to `after`, at which the clock is put forward: it shows another zone's time from then on. */
+static time_t moment_of_change(time_t before, time_t after)
+{
+	const long last = offset_at(after);
+
+	while (after - before > 1) {
+		time_t middle = before + (after - before) / 2;
+
+		if (offset_at(middle) == last)
+			after = middle;
+		else
+			before = middle;
+	}
+	return after;
+}
+
 /* The moment of a minute on the day of *date, `later` days behind it. */
 static time_t moment_of(const struct tm *date, int later, unsigned minute)
 {
@@ -145,7 +168,7 @@ static time_t moment_of(const struct tm *date, int later, unsigned minute)
 		return KS_MIN(summer, winter);
 	if (in_summer || in_winter)
 		return in_summer ? summer : winter;
-	return KS_MAX(summer, winter);
+	return moment_of_change(KS_MIN(summer, winter), KS_MAX(summer, winter));
 }
 
 time_t ks_calendar_moment(const struct tm *date, unsigned minute)

@@ -3,7 +3,8 @@
  * Schedules as people say them, in local time, and the windows of the packet clock that they mean (core/schedule.h).
  *
  * Local time is what the C library takes it to be: TZ, else /etc/localtime. A time that the clock shows twice, because it was
- * put back, is the first of the two; one that it skips is as much later as it skips.
+ * put back, is the first of the two; one that it skips is the moment at which it skips. So moments have the order of the
+ * minutes that they are, and schedules have in common what their minutes have in common (proof/condition.c).
  */
 #ifndef KS_POLICY_CALENDAR_H
 #define KS_POLICY_CALENDAR_H

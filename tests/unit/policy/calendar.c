@@ -67,8 +67,14 @@ static void test_clock_changes(void **state)
 		     utc(2026, 3, 29, 16, 0));
 	check_window("allow during sat 22:00-06:00\n", utc(2026, 3, 28, 20, 0), utc(2026, 3, 28, 21, 0),
 		     utc(2026, 3, 29, 4, 0));
-	check_window("allow during 02:30-04:00\n", utc(2026, 3, 28, 20, 0), utc(2026, 3, 29, 1, 30),
+	check_window("allow during 02:30-04:00\n", utc(2026, 3, 28, 20, 0), utc(2026, 3, 29, 1, 0),
 		     utc(2026, 3, 29, 2, 0));
+	check_window("allow during 02:30-03:30\n", utc(2026, 3, 28, 20, 0), utc(2026, 3, 29, 1, 0),
+		     utc(2026, 3, 29, 1, 30));
+	check_window("allow during 01:00-02:30\n", utc(2026, 3, 28, 20, 0), utc(2026, 3, 29, 0, 0),
+		     utc(2026, 3, 29, 1, 0));
+	check_window("allow during 02:15-02:45\n", utc(2026, 3, 28, 20, 0), utc(2026, 3, 30, 0, 15),
+		     utc(2026, 3, 30, 0, 45)); /* on the day behind it */
 	check_window("allow during 02:30-04:00\n", utc(2026, 10, 24, 20, 0), utc(2026, 10, 25, 0, 30),
 		     utc(2026, 10, 25, 3, 0));
 	check_window("allow during 01:00-02:30\n", utc(2026, 10, 24, 20, 0), utc(2026, 10, 24, 23, 0),
