@@ -21,7 +21,7 @@ static const char *times_of(const struct ks_answer_class *class, bool *negated)
 	const struct ks_policy *policy = class->deed.policy;
 	const struct ks_conditions *conditions;
 
-	if (!class->is_unsure || !rule || !rule->conditions)
+	if (class->is_shown || !rule || !rule->conditions)
 		return NULL;
 	conditions = &policy->conditions[rule->conditions];
 	*negated = conditions->nots;

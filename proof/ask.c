@@ -85,20 +85,36 @@ static bool question_read(const char *words, struct question *question)
 	return question->from_length && question->to_length;
 }
 
-static int question_refuse(const char *words, struct ks_diags *diags)
+#define NO_QUESTION                                                                                           \
+	"expected two zones and clauses of rules, such as \"can wan reach lan tcp port 22?\" or \"wan > lan " \
+	"tcp port 22\""
+#define NO_CONDITION                                                                                                 \
+	"a question says which packets it is about: expected conditions only, and nothing that becomes of packets, " \
+	"such as limit, log, add or timeout"
+
+static int question_refuse(const char *words, const char *message, struct ks_diags *diags)
 {
 	struct ks_diag diag = { .place = { .file = "question", .line = 1, .column = 1 } };
 
 	diags->errors++;
 	diag.excerpt = strdup(words);
-	diag.message = strdup("expected two zones and clauses of rules, such as \"can wan reach lan tcp port 22?\" or "
-			      "\"wan > lan tcp port 22\"");
+	diag.message = strdup(message);
 	if (!diag.message || !diag.excerpt) {
 		free(diag.message);
 		free(diag.excerpt);
 		return -ENOMEM;
 	}
 	return ks_diags_add(diags, &diag) ? -ENOMEM : -EINVAL;
+}
+
+/* Returns true if the words say more than which packets they are about. */
+static bool has_effects(const struct ks_policy *asked)
+{
+	bool has = false;
+
+	for (__u32 i = 0; i < asked->config.rules; i++)
+		has |= asked->rules[i].effects || asked->rules[i].flags & (KS_RULE_LOG | KS_RULE_LIMITED);
+	return has;
 }
 
 /* Numbers the zones of a question as the policy does, which may have taken numbers over from the one before it. */
@@ -124,7 +140,7 @@ int ks_question_load(const struct ks_policy *policy, const char *words, struct k
 
 	*diags = (struct ks_diags){ 0 };
 	if (!question_read(words, &question))
-		return question_refuse(words, diags);
+		return question_refuse(words, NO_QUESTION, diags);
 	if (ks_memory_file_open(&file))
 		return -ENOMEM;
 	fprintf(file.out, "allow from %.*s to %.*s %.*s\n", question.from_length, question.from, question.to_length,
@@ -134,6 +150,11 @@ int ks_question_load(const struct ks_policy *policy, const char *words, struct k
 	if (!text || err)
 		return -ENOMEM;
 	err = ks_policy_load_text(text, strlen(text), "question", NULL, asked, diags);
+	if (!err && has_effects(*asked)) {
+		ks_policy_destroy(TAKE(*asked));
+		ks_diags_fini(diags); /* warnings */
+		return question_refuse(words, NO_CONDITION, diags);
+	}
 	return err ? err : zones_adopt(policy, asked);
 }
 
@@ -171,7 +192,7 @@ struct class_ctx {
 	struct ks_answer_class class;
 	bool is_forward;
 	bool exists; /* some packet of the region in hand comes to the rules */
-	bool is_free; /* a region of the class is bounded by no conditions: its packets do exist */
+	bool is_free; /* a region of the class is bounded by no conditions but times: its packets do exist */
 	unsigned tried;
 	int err;
 };
@@ -208,11 +229,21 @@ static int region_try(const struct ks_region *region, void *arg)
 	return ctx->err;
 }
 
+/* Returns true if the region is bounded by no conditions but times: there are packets at every time. */
+static bool is_free(const struct ks_variables *variables, const struct ks_region *region)
+{
+	for (__u64 some = ks_region_conditions(variables, region); some; some &= some - 1) {
+		if (variables->set[__builtin_ctzll(some)].condition != KS_CONDITION_DURING)
+			return false;
+	}
+	return true;
+}
+
 static int region_note(const struct ks_region *region, void *arg)
 {
 	struct class_ctx *ctx = arg;
 
-	ctx->is_free |= !ks_region_conditions(&ctx->asking->space.variables, region);
+	ctx->is_free |= is_free(&ctx->asking->space.variables, region);
 	ctx->class.region[ctx->class.regions++] = *region;
 	return ctx->class.regions == KS_ANSWER_REGIONS_MAX;
 }

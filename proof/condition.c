@@ -14,6 +14,8 @@
 #define KINDS_NEGATED (BIT(KS_CONDITION_MAC) | BIT(KS_CONDITION_USER) | BIT(KS_CONDITION_DURING)) /* see condition.h */
 #define KINDS_BY_ACTION (BIT(KS_CONDITION_MAC) | BIT(KS_CONDITION_DURING))
 #define NO_USER (~0ULL)
+#define UNTOLD (~0ULL) /* the source of a frame that a router had, or a time of which nobody can tell */
+#define WEEK_MINUTES (KS_WEEK_DAYS * KS_DAY_MINUTES)
 #define MAC_MAX 0xffffffffffffULL
 
 /* --- one condition --- */
@@ -62,7 +64,34 @@ static bool has_number(const struct ks_variable_set *set, __u64 number)
 	return false;
 }
 
-/* Returns true if a packet with this value is in the set of the variable. Nothing is known about times. */
+static const struct ks_calendar *calendar_of(const struct ks_variable_set *set)
+{
+	return &set->policy->calendars[values_of(set)->schedule];
+}
+
+/* The minutes of a span of the day, which may go on in the next one. */
+static unsigned span_length(const struct ks_calendar_span *span)
+{
+	return span->end > span->begin ? span->end - span->begin : span->end + KS_DAY_MINUTES - span->begin;
+}
+
+/* Returns true if the minute of the week is one of a calendar. */
+static bool has_minute(const struct ks_calendar *calendar, __u64 minute)
+{
+	for (size_t i = 0; i < calendar->count; i++) {
+		const struct ks_calendar_span *span = &calendar->spans[i];
+
+		for (unsigned day = 0; day < KS_WEEK_DAYS; day++) {
+			const __u64 begin = day * KS_DAY_MINUTES + span->begin;
+
+			if (span->days >> day & 1 && (minute + WEEK_MINUTES - begin) % WEEK_MINUTES < span_length(span))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Returns true if a packet with this value is in the set of the variable. */
 static bool is_in(const struct ks_variable_set *set, __u64 value)
 {
 	const struct ks_conditions *c = values_of(set);
@@ -79,7 +108,9 @@ static bool is_in(const struct ks_variable_set *set, __u64 value)
 	case KS_CONDITION_MARK:
 		return has_number(set, value & c->mark_mask);
 	case KS_CONDITION_MAC:
-		return value && has_number(set, value) != set->is_negated;
+		return value == UNTOLD ? !set->lets : value && has_number(set, value) != set->is_negated;
+	case KS_CONDITION_DURING:
+		return value == UNTOLD ? !set->lets : has_minute(calendar_of(set), value) != set->is_negated;
 	case KS_CONDITION_USER:
 		return value != NO_USER && has_number(set, value) != set->is_negated;
 	default:
@@ -239,15 +270,50 @@ static enum found search_ends(struct search *search, unsigned n)
 	return search_try(search, 0) ? FOUND : is_masked ? UNKNOWN : NONE;
 }
 
-static enum found search_run(struct search *search, unsigned n)
+/* Tries the moments at which a span begins and at which it is over. */
+static bool search_span(struct search *search, const struct ks_calendar_span *span)
 {
-	if (n == KS_CONDITION_DURING)
-		return UNKNOWN;
+	for (unsigned day = 0; day < KS_WEEK_DAYS; day++) {
+		const unsigned begin = day * KS_DAY_MINUTES + span->begin;
+
+		if (span->days >> day & 1 &&
+		    (search_try(search, begin) || search_try(search, (begin + span_length(span)) % WEEK_MINUTES)))
+			return true;
+	}
+	return false;
+}
+
+/* The same for all spans of the schedules: where none of these moments is right, none is. */
+static enum found search_times(struct search *search)
+{
+	for (__u64 some = search->bits; some; some &= some - 1) {
+		const struct ks_calendar *calendar = calendar_of(&search->variables->set[__builtin_ctzll(some)]);
+
+		for (size_t i = 0; i < calendar->count; i++) {
+			if (search_span(search, &calendar->spans[i]))
+				return FOUND;
+		}
+	}
+	return NONE;
+}
+
+static enum found search_known(struct search *search, unsigned n)
+{
 	if (search_try(search, usual[n]))
 		return FOUND;
+	if (n == KS_CONDITION_DURING)
+		return search_times(search);
 	if (n == KS_CONDITION_LENGTH || n == KS_CONDITION_MARK || n == KS_CONDITION_MAC || n == KS_CONDITION_USER)
 		return search_ends(search, n);
 	return search_all(search, n);
+}
+
+/* Takes a packet of which nobody can tell only if there is no other one. */
+static enum found search_run(struct search *search, unsigned n)
+{
+	enum found found = search_known(search, n);
+
+	return found == NONE && KINDS_BY_ACTION & BIT(n) && search_try(search, UNTOLD) ? FOUND : found;
 }
 
 /* Those of some variables that are of a kind. */
@@ -262,30 +328,14 @@ static __u64 bits_of_kind(const struct ks_variables *variables, __u64 some, unsi
 	return bits;
 }
 
-/* Those of some variables that belong to rules that allow. */
-static __u64 bits_that_let(const struct ks_variables *variables, __u64 some)
-{
-	__u64 bits = 0;
-
-	for (; some; some &= some - 1) {
-		if (variables->set[__builtin_ctzll(some)].lets)
-			bits |= some & -some;
-	}
-	return bits;
-}
-
 bool ks_conditions_are_possible(const struct ks_variables *variables, const struct ks_region *a,
 				const struct ks_region *b)
 {
 	const __u64 in = a->in & b->in, some = variables->conditions & ~(in & a->out & b->out);
 
 	for (unsigned n = 0; some && n < KS_CONDITION_MAX; n++) {
-		const __u64 bits = bits_of_kind(variables, some, n), let = bits_that_let(variables, bits);
-		struct search search = { variables, let, in, 0 };
+		struct search search = { variables, bits_of_kind(variables, some, n), in, 0 };
 
-		if (let && search_run(&search, n) == NONE)
-			return false;
-		search.bits = bits & ~let;
 		if (search.bits && search_run(&search, n) == NONE)
 			return false;
 	}

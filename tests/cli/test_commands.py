@@ -435,6 +435,9 @@ def test_conditions_in_proofs(keepstate):
     keepstate('ask', '--never', 'before.conf', 'wan > lan udp ttl not 255')
     timed = keepstate('ask', 'before.conf', 'wan > lan icmp type 8').stdout
     assert 'only during mon 08:00-18:00 allows' in timed and timed.count('such as') == 1
+    assert keepstate('ask', 'before.conf', 'wan > lan icmp type 8 during mon 09:00-10:00').stdout.startswith('yes\n')
+    keepstate('ask', '--never', 'before.conf', 'wan > lan icmp type 8 during sun')
+    assert 'expected conditions only' in keepstate('ask', 'before.conf', 'wan > lan icmp limit 5/minute', code=2).stderr
     assert ("behind.conf:9:1: warning: this rule is never reached: the rule at behind.conf:7 takes all of its packets, and allows what this one "
             "would deny (such as 'wan 198.51.100.1:40000 > lan 10.0.0.1:53 udp ttl 255')") in keepstate('check', 'behind.conf').stderr
     assert keepstate('diff', 'before.conf', 'moved.conf').stdout == ''
@@ -459,7 +462,7 @@ def test_assertions(keepstate):
         '        got      from wan to lan tcp port 22\n'
         f'        because  bad.conf:{line - 3} allows them: allow from wan to lan tcp port 22; such as '
         'wan 198.51.100.1:40000 > lan 10.0.0.1:22 tcp syn\n0 passed, 1 failed\n')
-    assert 'perhaps allows them: allow from lan to self icmp type 8 during mon 08:00-18:00' in keepstate('test', 'perhaps.conf', code=1).stdout
+    assert ' allows them: allow from lan to self icmp type 8 during mon 08:00-18:00' in keepstate('test', 'perhaps.conf', code=1).stdout
     complaints = keepstate('check', 'wrong.conf', code=2).stderr
     assert f"wrong.conf:{line}:15: error: unknown zone 'lna'" in complaints
     for at in (1, 2, 3):

@@ -173,6 +173,42 @@ static void test_many_conditions(void **state)
 	assert_int_equal(ask(text, "lan > wan tcp length 7", &told), KS_REACH_ONLY);
 }
 
+/* Schedules have in common what their minutes have: what no minute of the week meets is not asked about. */
+static void test_times(void **state)
+{
+	static const struct {
+		const char *rule, *words;
+		enum ks_reach reach;
+	} list[] = {
+		{ "allow from lan to wan tcp port 80 during sat", "lan > wan tcp port 80 during sun", KS_REACH_NEVER },
+		{ "allow from lan to wan tcp port 80 during sat", "lan > wan tcp port 80 during sat", KS_REACH_YES },
+		{ "allow from lan to wan during sat", "lan > wan during fri-sat", KS_REACH_ONLY },
+		{ "allow from lan to wan during mon-fri 08:00-18:00", "lan > wan during tue 08:00-08:01",
+		  KS_REACH_YES },
+		{ "allow from lan to wan during mon-fri 08:00-18:00", "lan > wan during tue 17:59-18:01",
+		  KS_REACH_ONLY },
+		{ "allow from lan to wan during mon-fri 08:00-18:00", "lan > wan during not mon-fri 08:00-18:00",
+		  KS_REACH_NEVER },
+		{ "allow from lan to wan during sun 22:00-06:00", "lan > wan during mon 05:00-05:30", KS_REACH_YES },
+		{ "allow from lan to wan during sun 22:00-06:00", "lan > wan during mon 06:00-24:00", KS_REACH_NEVER },
+		{ "allow from lan to wan during { mon-wed, thu-sun 00:00-24:00 }", "lan > wan during mon-sun",
+		  KS_REACH_YES },
+		{ "deny from lan during sat\nallow from lan to wan", "lan > wan during sat", KS_REACH_NEVER },
+		{ "deny from lan during sat\nallow from lan to wan", "lan > wan during not sat", KS_REACH_YES },
+	};
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(list); i++) {
+		struct told told = { 0 };
+		enum ks_reach reach;
+		char text[256];
+
+		snprintf(text, sizeof(text), "zone lan { eth1 }\nzone wan { eth0 }\n%s\n", list[i].rule);
+		reach = ask(text, list[i].words, &told);
+		if (reach != list[i].reach)
+			fail_msg("%s: %d of %s", list[i].words, reach, list[i].rule);
+	}
+}
+
 static void test_no_questions(void **state)
 {
 	static const struct {
@@ -187,6 +223,11 @@ static void test_no_questions(void **state)
 		{ "wan > lan\ndeny", "expected two zones" },
 		{ "{ wan > lan", "expected two zones" },
 		{ "wan > { lan", "the list begins" },
+		{ "wan > lan tcp port 22 log", "expected conditions only" },
+		{ "wan > lan tcp limit 5/second", "expected conditions only" },
+		{ "wan > lan tcp set mark 5", "expected conditions only" },
+		{ "wan > lan tcp timeout 5m", "expected conditions only" },
+		{ "wan > lan tcp add source to @d for 1m", "expected conditions only" },
 	};
 	ks_auto_policy struct ks_policy *policy = NULL;
 	ks_auto_diags struct ks_diags diags = { 0 };
@@ -205,9 +246,8 @@ static void test_no_questions(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_answers),
-		cmocka_unit_test(test_many_conditions),
-		cmocka_unit_test(test_no_questions),
+		cmocka_unit_test(test_answers), cmocka_unit_test(test_many_conditions),
+		cmocka_unit_test(test_times),	cmocka_unit_test(test_no_questions),
 		cmocka_unit_test(test_exact),
 	};
 

@@ -168,6 +168,10 @@ static void test_warnings(void **state)
 		  "allows what this one would deny (such as" },
 		{ "allow tcp during mon-fri 08:00-18:00\nallow tcp port 22 during mon-fri 08:00-18:00\n", 2,
 		  "and does the same with them: this one can go" },
+		{ "allow tcp during mon 08:00-18:00\nallow tcp during mon 08:00-17:00\n", 2,
+		  "and does the same with them: this one can go" },
+		{ "deny tcp during { mon, tue }\ndeny tcp port 1 during mon-tue 22:00-24:00\n", 2,
+		  "and does the same with them: this one can go" },
 		{ "deny tcp ttl not 0-255\n", 1, "is never reached: no packet meets all of its conditions" },
 	};
 
@@ -209,7 +213,9 @@ static void test_no_warnings(void **state)
 		  NULL }, /* where a router had the packet, the second one matches */
 		{ "allow tcp mac 02:00:00:00:00:07\nallow tcp mac not 02:00:00:00:00:07\ndeny tcp\n", 0,
 		  NULL }, /* frames that have no source */
-		{ "allow tcp during mon 08:00-18:00\nallow tcp during mon 08:00-17:00\n", 0, NULL },
+		{ "allow tcp during mon 08:00-18:00\nallow tcp during mon 08:00-18:01\n", 0, NULL },
+		{ "allow tcp during mon\ndeny tcp during mon 08:00-09:00\n", 0,
+		  NULL }, /* when nobody knows the time, the second one matches */
 		{ "set d { } dynamic\nallow source @d\ndeny source 10.0.0.1\nallow source not @d\n", 0, NULL },
 		{ "set d { 10.0.0.0/8 } dynamic\nallow source @d\ndeny source 10.0.0.1\n", 0, NULL },
 		{ ZONES "deny from a tcp port 25\nallow from { a, b } tcp\n", 0, NULL },
