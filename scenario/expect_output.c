@@ -102,6 +102,13 @@ static const char *quoting_fault(const struct ks_expect *expect, const __u8 *dat
 	return patterns_fit(&expect->quoting, &quote) ? NULL : "it leaves quoting another packet";
 }
 
+/* Returns true if the step says more of the packet's octets than that they are the same. */
+static bool asks_for_headers(const struct ks_expect *expect)
+{
+	return expect->as.given || expect->quoting.given || expect->payload || expect->ttl >= 0 || expect->mss >= 0 ||
+	       expect->df >= 0 || expect->ip_id >= 0 || expect->dscp >= 0;
+}
+
 static const char *expectation_fault(const struct ks_frame *frame, const struct ks_expect *expect,
 				     const struct ks_passage *passage)
 {
@@ -111,8 +118,7 @@ static const char *expectation_fault(const struct ks_frame *frame, const struct 
 	if (expect->same && is_changed(frame, passage))
 		return "it leaves changed";
 	if (!ks_layout_read(passage->output, passage->output_len, frame->link, &layout))
-		return expect->as.given || expect->quoting.given || expect->payload ? "it leaves as no IP packet"
-										    : NULL;
+		return asks_for_headers(expect) ? "it leaves as no IP packet" : NULL;
 	if (expect->as.given && !patterns_fit(&expect->as, &layout))
 		return "it leaves with other addresses or ports";
 	fault = quoting_fault(expect, passage->output, &layout);
@@ -153,14 +159,14 @@ const char *ks_leaving_fault(const struct ks_runner *runner, const struct ks_fra
 {
 	const char *fault;
 
-	if (passage->output_len > sizeof(passage->output) || frame->captured < frame->length)
-		return NULL; /* not all of it is here to be judged */
-	if (passage->resumed_fault)
-		return passage->resumed_fault;
-	if (!number_fits(step->expect.resumes, (int)passage->resumed))
-		return "other fragments than expected go on behind it";
 	if (!mark_fits(frame, &step->expect, &passage->insp))
 		return "it leaves with another mark";
+	if (passage->output_len > sizeof(passage->output) || frame->captured < frame->length)
+		return step->expect.same || asks_for_headers(&step->expect)
+			       ? "not all of it is here, so that nobody can tell how it leaves"
+			       : NULL;
+	if (passage->resumed_fault)
+		return passage->resumed_fault;
 	fault = translation_fault(runner, frame, passage);
 	return fault ? fault : expectation_fault(frame, &step->expect, passage);
 }

@@ -86,6 +86,7 @@ static bool passage_fits(const struct ks_runner *runner, const struct ks_passage
 	       (expect->state < 0 || insp->verdict.state == expect->state) &&
 	       reason_fits(expect->reason, insp->verdict.reason) && (expect->dir < 0 || insp->dir == expect->dir) &&
 	       (expect->answer < 0 || expect->answer == (int)ks_answer_kind(passage)) &&
+	       (expect->resumes < 0 || expect->resumes == (int)passage->resumed) &&
 	       rule_fits(runner, passage, expect) && staged_fits(runner, passage, expect);
 }
 

@@ -223,6 +223,18 @@ static int dscp_parse(struct ks_reader *reader, struct ks_expect *expect)
 	return 0;
 }
 
+static bool is_leaving(const struct ks_token *token)
+{
+	static const char *const words[] = { "as",   "quoting", "payload", "ttl",   "mss", "mark",
+					     "dscp", "ip-id",	"df",	   "no-df", "same" };
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(words); i++) {
+		if (token->kind == KS_TOKEN_WORD && strcmp(token->text, words[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Reads how the packet must leave. Returns 1 if the next word is about something else. */
 static int leaving_parse(struct ks_reader *reader, struct ks_expect *expect)
 {
@@ -236,8 +248,6 @@ static int leaving_parse(struct ks_reader *reader, struct ks_expect *expect)
 		return small_parse(reader, UINT8_MAX, &expect->ttl);
 	if (ks_reader_accept_word(reader, "mss"))
 		return small_parse(reader, UINT16_MAX, &expect->mss);
-	if (ks_reader_accept_word(reader, "resumes"))
-		return small_parse(reader, UINT16_MAX, &expect->resumes);
 	if (ks_reader_accept_word(reader, "mark"))
 		return mark_parse(reader, expect);
 	if (ks_reader_accept_word(reader, "dscp"))
@@ -261,9 +271,17 @@ static int expect_word_parse(struct ks_reader *reader, struct ks_expect *expect)
 
 	if (token->kind == KS_TOKEN_STRING)
 		return reason_parse(reader, expect);
+	if (expect->action != KS_ALLOW && expect->action != KS_BYPASS && is_leaving(token))
+		return ks_reader_complain(
+			reader,
+			"'%s' says how a packet leaves, and behind '%s' none does: expected it behind "
+			"allow or bypass only",
+			token->text, ks_action_name((unsigned)expect->action));
 	err = leaving_parse(reader, expect);
 	if (err <= 0)
 		return err;
+	if (ks_reader_accept_word(reader, "resumes"))
+		return small_parse(reader, UINT16_MAX, &expect->resumes);
 	if (ks_reader_accept_word(reader, "state"))
 		return state_parse(reader, expect);
 	if (ks_reader_accept_word(reader, "rule"))
