@@ -163,7 +163,31 @@ struct forward {
 	const struct ks_flat_entry *entry;
 	struct ks_region region;
 	struct ks_flat *flat;
+	__u64 changing; /* variables that may be others for the new destination, */
+	unsigned anew; /* and the one that stands for all of them then */
 };
+
+#define ANEW "conditions about the new destination"
+
+/* Run-time sets of destinations, and what nobody here knows: rules behind the translation ask them of the new one. */
+static int changing_find(struct forward *forward)
+{
+	struct ks_import *import = forward->import;
+
+	forward->changing = 0;
+	for (unsigned i = KS_VAR_FIRST; i < import->conditions; i++) {
+		if (import->condition[i].word == KS_WORD_DESTINATION ||
+		    (import->condition[i].word == KS_WORD_NONE && strcmp(import->condition[i].text, ANEW) != 0))
+			forward->changing |= 1ULL << i;
+	}
+	if (forward->changing) {
+		const int anew = ks_import_condition(import, KS_WORD_NONE, ANEW);
+
+		forward->anew = (unsigned)KS_MAX(anew, 0);
+		return KS_MIN(anew, 0);
+	}
+	return 0;
+}
 
 static bool is_single(const struct ks_spans *spans)
 {
@@ -214,6 +238,8 @@ static int region_translate(const struct forward *forward, struct ks_region *reg
 	ks_region_free(region, KS_VAR_OPENS);
 	ks_region_free(region, KS_VAR_TRACKED);
 	ks_region_fix(region, KS_VAR_FORWARDED, true);
+	region->in |= forward->changing;
+	region->out |= forward->changing;
 	if (target->port)
 		region->dim[KS_DIM_DPORT] = (struct ks_spans){ &ranges[1], 1 };
 	if (forward->entry->verdict == KS_IMPORT_REDIRECT) {
@@ -233,7 +259,12 @@ static int region_translate(const struct forward *forward, struct ks_region *reg
 static void region_untranslate(const struct forward *forward, struct ks_region *region)
 {
 	const struct ks_region *came = &forward->region;
+	const __u64 changing = forward->changing;
 
+	if ((region->in & region->out & changing) != changing)
+		ks_region_fix(region, forward->anew, true);
+	region->in = (region->in & ~changing) | (came->in & changing);
+	region->out = (region->out & ~changing) | (came->out & changing);
 	region->to = came->to;
 	region->dim[KS_DIM_DST] = came->dim[KS_DIM_DST];
 	if (forward->entry->rule->target.port)
@@ -354,6 +385,9 @@ static int forwards_take(struct ks_import *import, const struct ks_flat *rules, 
 
 	for (int i = 0; !err && i < shreds.count; i++) {
 		forward.region = shreds.list[i];
+		err = changing_find(&forward);
+		if (err)
+			return err;
 		if (forward.region.from & SELF && !(forward.region.to & ~SELF))
 			continue; /* its talk with itself is not guarded */
 		err = forward_take(&forward);

@@ -353,6 +353,27 @@ def test_connlimit_mask(keepstate, mask, per):
         f'allow to self tcp port 80 limit 9 connections{what}' for what in per]
 
 
+def test_nft_set_of_new_destinations(keepstate):
+    """What rules behind a translation say of a set, they say of the new destination, and not of the one that the packet had."""
+    text = """table ip fw {
+        set d { type ipv4_addr
+            flags timeout
+        }
+        chain pre { type nat hook prerouting priority -100; policy accept;
+            iifname "eth0" ip daddr @d tcp dport 80 dnat to 10.0.0.5
+        }
+        chain forward { type filter hook forward priority 0; policy drop;
+            ct state established accept
+            ip daddr @d accept
+        }
+    }
+    """
+    assert 'allow from not self to not self destination @d_d' in allowed(keepstate, 'nft', text)
+    assert not [rule for rule in allowed(keepstate, 'nft', text) if rule.startswith('forward')]
+    text = text.replace('ip daddr @d accept', 'tcp dport 80 accept')
+    assert 'forward from eth0 to any tcp port 80 destination @d_d to 10.0.0.5' in allowed(keepstate, 'nft', text)
+
+
 def test_ufw_routing_header(keepstate):
     """The rule that ufw has first for IPv6 hits nothing that would pass here, and costs no flow its answers."""
     rules = ('-A INPUT -m rt --rt-type 0 -j DROP\n-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n'
