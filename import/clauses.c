@@ -59,8 +59,11 @@ static const char *condition_trouble(const struct ks_clauses *clauses, const str
 	const struct ks_import_condition *condition = &clauses->import->condition[at];
 	const bool negated = !(any_of(rule)->in >> at & 1);
 
-	if (condition->word == KS_WORD_NONE)
+	if (condition->word == KS_WORD_NONE && (!condition->line || condition->line == rule->line))
 		return ks_import_format(clauses->import, "nothing here says '%.200s'", condition->text);
+	if (condition->word == KS_WORD_NONE)
+		return ks_import_format(clauses->import, "nothing here says '%.200s' of %s %u", condition->text,
+					clauses->import->numbered, condition->line);
 	if (condition->word == KS_WORD_FLAGS && negated)
 		return "flags cannot be negated here";
 	if (*said >> condition->word & 1)
@@ -80,6 +83,10 @@ static unsigned icmp_items(const struct ks_spans *spans)
 	for (__u32 i = 0; i < spans->count && count <= ICMP_ITEMS_MAX; i++) {
 		const __u64 low = spans->list[i].lo[1], high = spans->list[i].hi[1];
 
+		if (low >> KS_ICMP_TYPE_SHIFT == high >> KS_ICMP_TYPE_SHIFT && high - low != CODES) {
+			count += (unsigned)(high - low) + 1;
+			continue;
+		}
 		count += (unsigned)((high >> KS_ICMP_TYPE_SHIFT) - (low >> KS_ICMP_TYPE_SHIFT)) + 1;
 		count += low & CODES ? (unsigned)(CODES + 1 - (low & CODES)) : 0;
 		count += (high & CODES) != CODES ? (unsigned)(high & CODES) + 1 : 0;

@@ -32,6 +32,7 @@ struct ks_clauses {
 struct ks_clause_rule {
 	const struct ks_region *of[2]; /* NULL: not of this family */
 	enum ks_verdict_kind verdict;
+	unsigned line; /* that it comes from */
 	bool translates; /* in the list of new sources */
 };
 

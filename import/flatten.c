@@ -203,18 +203,33 @@ static void piece_log(struct walk *walk, const struct logs *logs, struct ks_piec
 	}
 }
 
-static void piece_bound(struct ks_piece *piece, struct ks_import_limit *limit)
+static bool piece_has(const struct ks_piece *piece, const struct ks_import_limit *limit)
 {
 	for (unsigned i = 0; i < piece->limits; i++) {
 		if (piece->limit[i] == limit)
-			return;
+			return true;
 	}
-	if (!limit)
-		return;
-	if (piece->limits == KS_PIECE_LIMITS)
-		piece->crowded = true;
-	else
-		piece->limit[piece->limits++] = limit;
+	return false;
+}
+
+/* Bounds a piece by a limit, and by those that its rule has besides. */
+static void piece_bound(struct ks_piece *piece, struct ks_import_limit *limit)
+{
+	for (; limit; limit = limit->also) {
+		if (piece_has(piece, limit))
+			continue;
+		if (piece->limits == KS_PIECE_LIMITS)
+			piece->crowded = true;
+		else
+			piece->limit[piece->limits++] = limit;
+	}
+}
+
+void ks_piece_bound_as(struct ks_piece *piece, const struct ks_piece *other)
+{
+	for (unsigned i = 0; i < other->limits; i++)
+		piece_bound(piece, other->limit[i]);
+	piece->crowded |= other->crowded;
 }
 
 bool ks_piece_limits_equal(const struct ks_piece *a, const struct ks_piece *b)

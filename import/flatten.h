@@ -46,6 +46,9 @@ enum ks_flat_mode {
 /* Returns true if the same limits count both. */
 bool ks_piece_limits_equal(const struct ks_piece *a, const struct ks_piece *b);
 
+/* Bounds a piece by the limits of another one, too. */
+void ks_piece_bound_as(struct ks_piece *piece, const struct ks_piece *other);
+
 /* Appends an entry. Returns 0, -ENOMEM or -E2BIG. */
 int ks_flat_add(struct ks_import *import, struct ks_flat *flat, const struct ks_flat_entry *entry);
 

@@ -7,12 +7,10 @@
 #include "import/pf.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <string.h>
 
 #include "policy/value.h"
 
-#define NAME_SIZE 64
 #define MSS_MIN 536
 #define MSS_MAX 65495
 
@@ -54,16 +52,19 @@ static char *marks_part(struct ks_import *import, const char *text, size_t lengt
 	return made;
 }
 
-/* The macro of a word such as "$ext_if" or "$ext_if:network". */
-static const struct ks_pf_macro *macro_find(const struct ks_pf *pf, const char *word)
+const struct ks_pf_macro *ks_pf_macro(const struct ks_pf *pf, const char *name, size_t length)
 {
-	const size_t length = strspn(word + 1, NAME_CHARS);
-
 	for (const struct ks_pf_macro *macro = pf->macros; macro; macro = macro->next) {
-		if (strlen(macro->name) == length && !memcmp(macro->name, word + 1, length))
+		if (strlen(macro->name) == length && !memcmp(macro->name, name, length))
 			return macro;
 	}
 	return NULL;
+}
+
+/* The macro of a word such as "$ext_if" or "$ext_if:network". */
+static const struct ks_pf_macro *macro_find(const struct ks_pf *pf, const char *word)
+{
+	return ks_pf_macro(pf, word + 1, strspn(word + 1, NAME_CHARS));
 }
 
 /* Puts what stands directly behind the name of a macro behind its value. */
@@ -121,62 +122,6 @@ static int macro_add(struct ks_pf *pf, const struct ks_words_line *words)
 	return 0;
 }
 
-int ks_pf_address(struct ks_ranges *ranges, const char *word)
-{
-	const char *slash = strchr(word, '/');
-	const size_t length = slash ? (size_t)(slash - word) : 0;
-	unsigned dots = 0;
-	char whole[NAME_SIZE];
-
-	if (!slash || strspn(word, "0123456789.") < length || length + strlen(slash) + sizeof(".0.0.0") > NAME_SIZE)
-		return ks_ranges_address(ranges, word);
-	for (size_t i = 0; i < length; i++)
-		dots += word[i] == '.';
-	snprintf(whole, sizeof(whole), "%.*s%s%s", (int)length, word, ".0.0.0" + 2 * KS_MIN(dots, 3U), slash);
-	return ks_ranges_address(ranges, whole);
-}
-
-/* "table <name> [persist] [const] { entries }". One that is filled from elsewhere is not known. */
-static int table_add(struct ks_pf *pf, const struct ks_words_line *words)
-{
-	ks_auto_ranges struct ks_ranges ranges = { 0 };
-	const bool lists = words->count > 4 && !strcmp(words->word[words->count - 1], "}");
-	const bool persists = words->count > 4 && !strcmp(words->word[4], "persist");
-	struct ks_named_spans *set;
-	bool inside = false;
-	int err = 0;
-
-	if ((!lists && (!persists || words->count > 5)) || (persists && pf->overloads))
-		return ks_import_note(pf->import, "the entries of this table are not in the text");
-	for (unsigned i = 4; i < words->count; i++) {
-		if (!strcmp(words->word[i], "file") && !inside)
-			return ks_import_note(pf->import, "the entries of this table are not in the text");
-		if (!strcmp(words->word[i], "{") || !strcmp(words->word[i], "}")) {
-			inside = true;
-		} else if (inside) {
-			err = ks_pf_address(&ranges, words->word[i]);
-			if (err)
-				return err == -EINVAL
-					       ? ks_import_note(pf->import, "an entry of this table is no address")
-					       : err;
-		}
-	}
-	if (persists) { /* pfctl(8) changes it */
-		err = strlen(words->word[2]) < KS_IMPORT_NAME - 2
-			      ? ks_import_dynamic(pf->import, words->word[2], &set)
-			      : ks_import_fail(pf->import, "line %u: the name of a table is too long",
-					       pf->import->line);
-		return err ? err : ks_ranges_take(pf->import, &ranges, set->spans);
-	}
-	set = ks_pool_alloc(&pf->import->pool, sizeof(*set));
-	if (!set)
-		return -ENOMEM;
-	*set = (struct ks_named_spans){ .next = pf->import->sets, .name = words->word[2] };
-	err = ks_ranges_take(pf->import, &ranges, set->spans);
-	pf->import->sets = err ? pf->import->sets : set;
-	return err;
-}
-
 static bool diverts(const char *word)
 {
 	static const char *const words[] = { "rdr-to", "binat-to", "af-to", "divert-to", "divert-packet" };
@@ -188,7 +133,21 @@ static bool diverts(const char *word)
 	return false;
 }
 
-static int rule_add(struct ks_pf *pf, const struct ks_words_line *words)
+/* The words of anchors that are open count for each rule in them. */
+static int anchors_append(struct ks_pf *pf, struct ks_words_line *words)
+{
+	for (unsigned i = 0; i < pf->anchors; i++) {
+		const struct ks_words_line *anchor = pf->anchor[i];
+
+		if (words->count + anchor->count > KS_LINE_WORDS)
+			return ks_import_fail(pf->import, "line %u has too many words", pf->import->line);
+		memcpy(words->word + words->count, anchor->word, anchor->count * sizeof(words->word[0]));
+		words->count += anchor->count;
+	}
+	return 0;
+}
+
+int ks_pf_rule_add(struct ks_pf *pf, const struct ks_words_line *words, struct ks_pf_rule **rule)
 {
 	struct ks_pf_rule *made = ks_pool_alloc(&pf->import->pool, sizeof(*made));
 
@@ -196,57 +155,18 @@ static int rule_add(struct ks_pf *pf, const struct ks_words_line *words)
 		return -ENOMEM;
 	*made = (struct ks_pf_rule){ .words = *words, .line = pf->import->line, .text = pf->import->text };
 	for (unsigned i = 0; i < words->count; i++) {
+		const bool matches = !strcmp(words->word[0], "match");
+
 		made->quick |= !strcmp(words->word[i], "quick") && (!i || strcmp(words->word[i - 1], "label") != 0);
-		pf->rewrites |= !strcmp(words->word[i], "nat-to") && !strcmp(words->word[0], "match");
-		made->diverts |= diverts(words->word[i]) && !strcmp(words->word[0], "match");
+		pf->rewrites |= !strcmp(words->word[i], "nat-to") && matches;
+		pf->redirects |= !strcmp(words->word[i], "rdr-to") && !matches;
+		made->diverts |= diverts(words->word[i]) && matches;
 	}
 	*pf->last = made;
 	pf->last = &made->next;
-	return 0;
-}
-
-/* Copies a word behind the others. Returns 0 or -EINVAL. */
-static int word_add(struct ks_pf *pf, struct ks_words_line *words, char *word)
-{
-	if (words->count == KS_LINE_WORDS)
-		return ks_import_fail(pf->import, "line %u has too many words", pf->import->line);
-	words->word[words->count++] = word;
-	return 0;
-}
-
-/*
- * "nat on em0 from 10.0.0.0/8 to any -> (em0)" of FreeBSD is "match out on ... nat-to (em0)", of which the first decides. The `pass`
- * of "nat pass on" is not read: rules are asked all the same.
- */
-static int nat_add(struct ks_pf *pf, const struct ks_words_line *words)
-{
-	static char match[] = "match", out[] = "out", to[] = "nat-to";
-	const bool exempts = !strcmp(words->word[0], "no");
-	struct ks_words_line made = { .word = { match, out }, .count = 2 };
-	bool arrow = false;
-	int err = 0;
-
-	for (unsigned i = 1 + exempts; !err && i < words->count; i++) {
-		const bool here =
-			i + 1 < words->count && !strcmp(words->word[i], "-") && !strcmp(words->word[i + 1], ">");
-
-		if (strcmp(words->word[i], "pass") != 0 || i != 1U + exempts)
-			err = word_add(pf, &made, here ? to : words->word[i]);
-		i += here;
-		arrow |= here;
-	}
-	if (!err && arrow == exempts)
-		return ks_import_fail(pf->import,
-				      "line %u: expected 'nat on ... -> ...', or 'no nat on ...' without '->'",
-				      pf->import->line);
-	err = err ? err : rule_add(pf, &made);
-	if (!err) {
-		struct ks_pf_rule *rule = (struct ks_pf_rule *)((char *)pf->last - offsetof(struct ks_pf_rule, next));
-
-		rule->quick = true;
-		rule->exempts = exempts;
-	}
-	return err;
+	if (rule)
+		*rule = made;
+	return anchors_append(pf, &made->words);
 }
 
 bool ks_pf_mss(struct ks_import *import, const struct ks_words_line *words, unsigned end)
@@ -270,21 +190,27 @@ static int skip_add(struct ks_pf *pf, const struct ks_words_line *words)
 	int err = 0;
 
 	for (unsigned i = 3; !err && i < words->count; i++) {
-		__u64 zones;
+		struct ks_pf_reader reader = { .pf = pf };
+		__u64 zones = 0;
 
-		if (!strcmp(words->word[i], "{") || !strcmp(words->word[i], "}") || !strcmp(words->word[i], "lo0"))
+		if (!strcmp(words->word[i], "{") || !strcmp(words->word[i], "}"))
 			continue;
-		err = ks_import_interface(pf->import, words->word[i], &zones);
+		err = ks_pf_interface(&reader, words->word[i], &zones);
+		if (err == -ERANGE)
+			err = ks_import_note(pf->import, "this is a group of interfaces, which are not in the text");
+		if (err || !zones)
+			continue;
 		ks_draft_begin(&in, pf->import);
 		out = in;
 		ks_draft_zones(&in, false, zones);
 		ks_draft_zones(&out, true, zones);
 		in.rule.kind = out.rule.kind = KS_IMPORT_ACCEPT;
 		in.quiet = out.quiet = true;
+		err = ks_draft_end(&in, pf->destinations);
 		err = err ? err : ks_draft_end(&in, pf->in);
 		err = err ? err : ks_draft_end(&out, pf->out);
 	}
-	return err == -EINVAL ? ks_import_fail(pf->import, "line %u: this is no interface", pf->import->line) : err;
+	return err;
 }
 
 static int setting_read(struct ks_pf *pf, const struct ks_words_line *words)
@@ -298,6 +224,66 @@ static int setting_read(struct ks_pf *pf, const struct ks_words_line *words)
 	return 0;
 }
 
+/* --- anchors --- */
+
+/* Takes a number of words from the begin of a copy. */
+static struct ks_words_line *words_copy(struct ks_pf *pf, const struct ks_words_line *words, unsigned begin,
+					unsigned end)
+{
+	struct ks_words_line *made = ks_pool_alloc(&pf->import->pool, sizeof(*made));
+
+	if (!made)
+		return NULL;
+	made->at = 0;
+	made->count = end - begin;
+	memcpy(made->word, words->word + begin, made->count * sizeof(made->word[0]));
+	return made;
+}
+
+/* 'anchor "name" in on em0 {': what stands between the name and the brace counts for each rule up to the brace that closes it. */
+static int anchor_open(struct ks_pf *pf, const struct ks_words_line *words)
+{
+	static const char *const conditions[] = {
+		"in", "out", "on", "inet", "inet6", "proto", "from", "to", "all", "{"
+	};
+	unsigned begin = 1;
+	bool named = words->count > 1;
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(conditions); i++)
+		named &= strcmp(words->word[1], conditions[i]) != 0;
+	begin += named;
+	for (unsigned i = begin; i < words->count; i++) {
+		if (!strcmp(words->word[i], "quick"))
+			return ks_import_fail(pf->import, "line %u: anchors with 'quick' are not read",
+					      pf->import->line);
+	}
+	if (pf->anchors == KS_PF_ANCHORS)
+		return ks_import_fail(pf->import, "line %u: so many anchors in anchors are not read", pf->import->line);
+	pf->anchor[pf->anchors] = words_copy(pf, words, begin, words->count - 1);
+	return pf->anchor[pf->anchors++] ? 0 : -ENOMEM;
+}
+
+static int anchor_close(struct ks_pf *pf)
+{
+	if (!pf->anchors)
+		return ks_import_fail(pf->import, "line %u: no brace is open", pf->import->line);
+	pf->anchors--;
+	return 0;
+}
+
+/* --- statements of a word --- */
+
+static bool is_anchor(const char *word)
+{
+	return !strcmp(word, "anchor") || !strcmp(word, "nat-anchor") || !strcmp(word, "rdr-anchor") ||
+	       !strcmp(word, "binat-anchor") || !strcmp(word, "scrub-anchor");
+}
+
+static bool is_idle(const char *word)
+{
+	return !strcmp(word, "scrub") || !strcmp(word, "load") || !strcmp(word, "queue") || !strcmp(word, "altq");
+}
+
 static int statement_read(struct ks_pf *pf, const struct ks_words_line *words)
 {
 	const char *first = words->word[0];
@@ -305,20 +291,24 @@ static int statement_read(struct ks_pf *pf, const struct ks_words_line *words)
 	if (words->count > 2 && !strcmp(words->word[1], "=") && strcmp(first, "set") != 0)
 		return macro_add(pf, words);
 	if (!strcmp(first, "table"))
-		return table_add(pf, words);
+		return ks_pf_table(pf, words);
 	if (!strcmp(first, "set"))
 		return setting_read(pf, words);
 	if (!strcmp(first, "block") || !strcmp(first, "pass") || !strcmp(first, "match"))
-		return rule_add(pf, words);
+		return ks_pf_rule_add(pf, words, NULL);
 	if (!strcmp(first, "antispoof"))
 		return ks_import_note(pf->import, "sources are believed by zone here");
-	if (!strcmp(first, "anchor") && strcmp(words->word[words->count - 1], "{") != 0)
+	if (!strcmp(first, "anchor") && !strcmp(words->word[words->count - 1], "{"))
+		return anchor_open(pf, words);
+	if (is_anchor(first))
 		return ks_import_note(pf->import, "the rules of this anchor are not in the text");
-	if (!strcmp(first, "nat") || (!strcmp(first, "no") && words->count > 1 && !strcmp(words->word[1], "nat")))
-		return nat_add(pf, words);
+	if (!strcmp(first, "}") && words->count == 1)
+		return anchor_close(pf);
+	if (ks_pf_is_translation(words))
+		return ks_pf_translation(pf, words);
 	if (!strcmp(first, "scrub") && ks_pf_mss(pf->import, words, words->count))
 		return 0;
-	if (!strcmp(first, "scrub") || !strcmp(first, "load") || !strcmp(first, "queue"))
+	if (is_idle(first))
 		return ks_import_note(pf->import, "nothing here does this");
 	return ks_import_fail(pf->import, "line %u: statements that begin with '%.40s' are not read", pf->import->line,
 			      first);
@@ -333,7 +323,7 @@ static bool is_open(const struct ks_words_line *words)
 		depth += !strcmp(words->word[i], "{");
 		depth -= !strcmp(words->word[i], "}");
 	}
-	return depth > 0 && strcmp(words->word[0], "anchor") != 0;
+	return depth > 0 && (strcmp(words->word[0], "anchor") != 0 || strcmp(words->word[words->count - 1], "{") != 0);
 }
 
 /* Lines, and those that belong to an open brace. */
@@ -356,7 +346,9 @@ static int statements_read(struct ks_pf *pf, const char *text, size_t length)
 		err = statement_read(pf, &words);
 		words.count = 0;
 	}
-	return err ? err : words.count ? ks_import_fail(pf->import, "a brace is not closed at the end") : 0;
+	if (!err && (words.count || pf->anchors))
+		return ks_import_fail(pf->import, "a brace is not closed at the end");
+	return err;
 }
 
 /* --- the order --- */
@@ -368,16 +360,29 @@ static int rule_read(struct ks_pf *pf, struct ks_pf_rule *rule)
 	return ks_pf_rule(pf, rule);
 }
 
+/* Lines that translate, of which the first decides; binat comes before the others. */
+static int translations_read(struct ks_pf *pf)
+{
+	int err = 0;
+
+	for (struct ks_pf_rule *rule = pf->rules; !err && rule; rule = rule->next)
+		err = rule->kind == KS_PF_BOTH ? rule_read(pf, rule) : 0;
+	for (struct ks_pf_rule *rule = pf->rules; !err && rule; rule = rule->next)
+		err = rule->kind == KS_PF_SOURCES || rule->kind == KS_PF_DESTINATIONS ? rule_read(pf, rule) : 0;
+	return err;
+}
+
 static int rules_read(struct ks_pf *pf)
 {
 	struct ks_pf_rule *back = NULL, *next;
 	int err = 0;
 
 	for (struct ks_pf_rule *rule = pf->rules; !err && rule; rule = rule->next)
-		err = rule->diverts ? rule_read(pf, rule) : 0;
+		err = rule->diverts && rule->kind == KS_PF_FILTER ? rule_read(pf, rule) : 0;
+	err = err ? err : translations_read(pf);
 	for (struct ks_pf_rule *rule = pf->rules; !err && rule; rule = next) {
 		next = rule->next;
-		if (rule->diverts)
+		if (rule->diverts || rule->kind != KS_PF_FILTER)
 			continue;
 		if (rule->quick) {
 			err = rule_read(pf, rule);
@@ -391,30 +396,72 @@ static int rules_read(struct ks_pf *pf)
 	return err;
 }
 
-static int base_add(struct ks_pf *pf, const char *name, enum ks_hook hook, bool translates,
-		    struct ks_import_chain **chain)
+/* --- the whole --- */
+
+static void base_add(struct ks_pf *pf, struct ks_import_chain *chain, enum ks_hook hook, bool translates)
 {
 	struct ks_import_base *base = &pf->import->base[pf->import->bases++];
-	int err = ks_import_chain(pf->import, name, chain);
 
-	*base = (struct ks_import_base){ .chain = *chain,
+	*base = (struct ks_import_base){ .chain = chain,
 					 .hook = hook,
 					 .translates = translates,
 					 .families = { true, true },
 					 .policy = KS_IMPORT_ACCEPT };
-	return err;
+}
+
+/* Rules about what comes in are asked behind new destinations, also of what goes on: so they stand at both hooks. */
+static int bases_add(struct ks_pf *pf)
+{
+	int err = ks_import_chain(pf->import, "in", &pf->in);
+
+	err = err ? err : ks_import_chain(pf->import, "out", &pf->out);
+	err = err ? err : ks_import_chain(pf->import, "sources", &pf->sources);
+	err = err ? err : ks_import_chain(pf->import, "destinations", &pf->destinations);
+	if (err)
+		return err;
+	base_add(pf, pf->destinations, KS_HOOK_PRE, true);
+	base_add(pf, pf->in, KS_HOOK_INPUT, false);
+	base_add(pf, pf->in, KS_HOOK_FORWARD, false);
+	base_add(pf, pf->out, KS_HOOK_POST, false);
+	base_add(pf, pf->sources, KS_HOOK_POST, true);
+	return 0;
 }
 
 /* Every rule that passes keeps state, so later packets pass. */
-static int states_add(struct ks_pf *pf, struct ks_import_chain *chain)
+static int states_add(struct ks_pf *pf, struct ks_import_chain *chain, unsigned states)
 {
 	struct ks_draft draft;
 	int err;
 
 	ks_draft_begin(&draft, pf->import);
-	err = ks_draft_states(&draft, KS_CT_ESTABLISHED, false);
+	err = ks_draft_states(&draft, states, false);
 	draft.rule.kind = KS_IMPORT_ACCEPT;
 	return err ? err : ks_draft_end(&draft, chain);
+}
+
+/* Without allow-opts no rule lets packets with IP options pass. */
+static int options_add(struct ks_pf *pf, struct ks_import_chain *chain)
+{
+	struct ks_draft draft;
+	int err;
+
+	ks_draft_begin(&draft, pf->import);
+	err = ks_draft_condition(&draft, KS_WORD_IP_OPTION, "any", false);
+	draft.rule.kind = KS_IMPORT_DROP;
+	pf->import->text = "packets with IP options";
+	pf->import->line = 0;
+	return err ? err : ks_draft_end(&draft, chain);
+}
+
+/* Adds rules that stand before all others. A rule that gives a new destination, and nothing behind it, lets the packet pass. */
+static int begin(struct ks_pf *pf)
+{
+	int err = options_add(pf, pf->destinations);
+
+	err = err ? err : options_add(pf, pf->out);
+	if (!err && (pf->rdr ? !pf->rdr_asked : pf->redirects))
+		err = states_add(pf, pf->in, KS_CT_FORWARDED);
+	return err;
 }
 
 int ks_pf_read(struct ks_import *import, const char *text, size_t length)
@@ -425,13 +472,12 @@ int ks_pf_read(struct ks_import *import, const char *text, size_t length)
 	pf.last = &pf.rules;
 	pf.overloads = memmem(text, length, "overload", strlen("overload")) != NULL;
 	import->families[0] = import->families[1] = true;
-	err = base_add(&pf, "in", KS_HOOK_PRE, false, &pf.in);
-	err = err ? err : base_add(&pf, "out", KS_HOOK_POST, false, &pf.out);
-	err = err ? err : base_add(&pf, "sources", KS_HOOK_POST, true, &pf.sources);
-	err = err ? err : states_add(&pf, pf.in);
-	err = err ? err : states_add(&pf, pf.out);
+	err = bases_add(&pf);
+	err = err ? err : states_add(&pf, pf.in, KS_CT_ESTABLISHED);
+	err = err ? err : states_add(&pf, pf.out, KS_CT_ESTABLISHED);
 	err = err ? err : statements_read(&pf, text, length);
 	if (!err && !pf.rules)
 		err = ks_import_fail(import, "there is no rule in it: expected pf.conf");
+	err = err ? err : begin(&pf);
 	return err ? err : rules_read(&pf);
 }

@@ -229,6 +229,7 @@ int ks_import_condition(struct ks_import *import, enum ks_import_word word, cons
 		return -E2BIG;
 	made = &import->condition[import->conditions];
 	made->word = word;
+	made->line = import->line;
 	made->text = ks_import_copy(import, text, strlen(text));
 	return made->text ? (int)import->conditions++ : -ENOMEM;
 }

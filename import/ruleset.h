@@ -49,6 +49,7 @@ enum ks_import_word {
 struct ks_import_condition {
 	const char *text; /* as the original has it, or our value behind the word: "1-5" */
 	enum ks_import_word word;
+	unsigned line; /* the first that has it */
 };
 
 /* One interface, or all that begin so. Bit i + KS_ZONE_FIRST of zones; KS_ZONE_NONE stands for all others. */
@@ -105,6 +106,7 @@ struct ks_import_limit {
 	__u64 burst; /* 0: none is said */
 	const char *per; /* " per source" or "" */
 	__u32 uses; /* rules that were written with it: they share the amount */
+	struct ks_import_limit *also; /* another one that the same rule has */
 };
 
 struct ks_import_rule {

@@ -183,8 +183,10 @@ static int changing_find(struct forward *forward)
 	if (forward->changing) {
 		const int anew = ks_import_condition(import, KS_WORD_NONE, ANEW);
 
-		forward->anew = (unsigned)KS_MAX(anew, 0);
-		return KS_MIN(anew, 0);
+		if (anew < 0)
+			return anew;
+		forward->anew = (unsigned)anew;
+		import->condition[anew].line = 0; /* of no line alone */
 	}
 	return 0;
 }
@@ -294,16 +296,16 @@ static bool some_accept(const struct ks_flat *flat)
 	return false;
 }
 
-/* Asks the hooks; of a destination whose zone is not known about each, until one accepts. */
-static int forward_ask(const struct forward *forward, const struct ks_region *region, struct ks_flat *answers,
-		       __u64 *zones)
+/* Asks the hooks about some zones, one after the other, until one accepts. */
+static int zones_ask(const struct forward *forward, const struct ks_region *region, __u64 asked,
+		     struct ks_flat *answers, __u64 *zones)
 {
 	const bool redirects = forward->entry->verdict == KS_IMPORT_REDIRECT;
 	const struct ks_plan_question question = { .hook = redirects ? KS_HOOK_INPUT : KS_HOOK_FORWARD,
 						   .translated = true };
 	int err = 0;
 
-	for (__u64 left = region->to; !err && left; left &= left - 1) {
+	for (__u64 left = asked; !err && left; left &= left - 1) {
 		struct ks_piece piece = { .region = *region };
 
 		*zones = piece.region.to = left & -left;
@@ -313,6 +315,18 @@ static int forward_ask(const struct forward *forward, const struct ks_region *re
 			return 0;
 	}
 	return err;
+}
+
+/* The zone of a new destination is not known. It is rarely one that the packets come from. */
+static int forward_ask(const struct forward *forward, const struct ks_region *region, struct ks_flat *answers,
+		       __u64 *zones)
+{
+	const __u64 others = region->to & ~region->from;
+	int err = zones_ask(forward, region, others, answers, zones);
+
+	if (err || (others && some_accept(answers)) || !(region->to & region->from))
+		return err;
+	return zones_ask(forward, region, region->to & region->from, answers, zones);
 }
 
 static int answer_take(const struct forward *forward, __u64 zones, struct ks_flat_entry *answer)
@@ -325,6 +339,7 @@ static int answer_take(const struct forward *forward, __u64 zones, struct ks_fla
 		return 0; /* which of its own addresses the packet would have is not known */
 	region_untranslate(forward, &answer->piece.region);
 	answer->piece.logged |= forward->entry->piece.logged;
+	ks_piece_bound_as(&answer->piece, &forward->entry->piece);
 	if (answer->verdict == KS_IMPORT_ACCEPT) {
 		answer->verdict = forward->entry->verdict;
 		answer->translation = forward->entry->rule;
@@ -377,15 +392,50 @@ static int forward_take(struct forward *forward)
 	return err;
 }
 
+/* A range of ports that has become itself, which is what happens to each port in it. */
+static bool ports_stay(const struct forward *forward)
+{
+	const struct ks_import_target *target = &forward->entry->rule->target;
+	const struct ks_spans *ports = &forward->region.dim[KS_DIM_DPORT];
+	const __u64 low = ports->count ? ports->list[0].lo[1] : 0;
+	const __u64 high = ports->count ? ports->list[ports->count - 1].hi[1] : 0;
+
+	if (!target->port || !target->address || target->random || !low)
+		return false;
+	if (target->each)
+		return ports->count == 1 && low == target->port;
+	return target->port_last > target->port && low >= target->port && high <= target->port_last;
+}
+
+/* The same translation without a port. */
+static int port_drop(struct forward *forward, struct ks_flat_entry *entry)
+{
+	struct ks_import_rule *rule = ks_pool_alloc(&forward->import->pool, sizeof(*rule));
+
+	if (!rule)
+		return -ENOMEM;
+	*rule = *entry->rule;
+	rule->target.port = rule->target.port_last = 0;
+	rule->target.each = false;
+	entry->rule = rule;
+	forward->entry = entry;
+	return 0;
+}
+
 static int forwards_take(struct ks_import *import, const struct ks_flat *rules, size_t at, struct ks_flat *flat)
 {
-	struct forward forward = { .import = import, .entry = &rules->list[at], .flat = flat };
+	struct forward forward = { .import = import, .flat = flat };
+	struct ks_flat_entry entry;
 	struct shreds shreds = { 0 };
 	int err = entry_shred(import, rules, at, &shreds);
 
 	for (int i = 0; !err && i < shreds.count; i++) {
+		entry = rules->list[at];
+		forward.entry = &entry;
 		forward.region = shreds.list[i];
 		err = changing_find(&forward);
+		if (!err && ports_stay(&forward))
+			err = port_drop(&forward, &entry);
 		if (err)
 			return err;
 		if (forward.region.from & SELF && !(forward.region.to & ~SELF))

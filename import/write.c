@@ -21,6 +21,7 @@
 #define SELF (1ULL << KS_ZONE_SELF)
 #define LINE_SHOWN 160
 #define LABEL_MAX 127
+#define SAID_MAX 256U
 #define MERGE_AHEAD 64U /* how far the rule of the other family may be */
 
 struct writer {
@@ -31,6 +32,11 @@ struct writer {
 	bool counts; /* a first run, which counts who shares a limit */
 	unsigned last_line; /* whose text stands above as a comment */
 	const char *last_trouble;
+	struct said {
+		unsigned line;
+		const char *trouble;
+	} said[SAID_MAX]; /* of rules that were left out lately: one such rule may stand for many */
+	unsigned said_count;
 };
 
 /* A part of the text in a comment: nothing in it ends the line or writes on a terminal. */
@@ -233,6 +239,18 @@ static void rule_print(struct writer *writer, const struct ks_clause_rule *rule,
 	rule_end(writer, rule, entry);
 }
 
+static bool was_said(struct writer *writer, unsigned line, const char *trouble)
+{
+	const unsigned count = KS_MIN(writer->said_count, SAID_MAX);
+
+	for (unsigned i = 0; i < count; i++) {
+		if (writer->said[i].line == line && !strcmp(writer->said[i].trouble, trouble))
+			return true;
+	}
+	writer->said[writer->said_count++ % SAID_MAX] = (struct said){ line, trouble };
+	return false;
+}
+
 static void rule_write(struct writer *writer, const struct ks_clause_rule *rule, const struct ks_flat_entry *entry)
 {
 	const char *trouble = ks_clauses_trouble(&writer->clauses, rule);
@@ -242,6 +260,8 @@ static void rule_write(struct writer *writer, const struct ks_clause_rule *rule,
 	if (!trouble && rule->translates)
 		trouble = source_trouble(writer, entry);
 	if (trouble && (rule->translates || !denies(rule->verdict))) {
+		if (was_said(writer, entry->line, trouble))
+			return;
 		writer->outcome->left_out++;
 		comment_write(writer, entry, "left out", trouble);
 		return;
@@ -303,6 +323,7 @@ static void entry_write(struct writer *writer, const struct ks_flat_entry *v4, c
 	if (!any)
 		return;
 	rule.verdict = any->verdict;
+	rule.line = any->line;
 	rule_write(writer, &rule, any);
 }
 
@@ -341,7 +362,7 @@ static void rules_write(struct writer *writer, const struct ks_plan *plan)
 {
 	struct ks_flat sources[2] = { plan->sources[0], plan->sources[1] };
 
-	writer->last_line = 0;
+	writer->last_line = writer->said_count = 0;
 	*writer->outcome = (struct ks_import_outcome){ 0 };
 	lists_write(writer, plan->filter, false);
 	sources_trim(&sources[0]);
