@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -266,7 +267,12 @@ class Firewall:
     def answers(self):
         if self.child.poll() is not None:
             raise AssertionError(f"keepstate ended with {self.child.returncode}:\n{self.log_path.read_text()[-2000:]}")
-        return self.cli("status").returncode == 0
+        return self.listens() and self.cli("status").returncode == 0
+
+    def listens(self):
+        """Returns true if its control socket takes connections. While it loads its programs, this asks without taking a CPU from it."""
+        with socket.socket(socket.AF_UNIX) as door:
+            return door.connect_ex(f"/run/keepstate/{self.instance()}/control.sock") == 0
 
     def cli(self, command, *words, timeout=None):
         """Runs a command of the program against this instance. A reload may load the programs anew, which takes as long as a start."""

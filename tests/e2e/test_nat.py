@@ -22,6 +22,12 @@ def peer_of(got):
     return address, int(port)
 
 
+def seen_as(host, server):
+    """The address that a web server sees of a host, or None if no answer comes."""
+    got = host.fetch(url(server, "peer"), seconds=1)
+    return peer_of(got)[0] if got.returncode == 0 else None
+
+
 def place(address):
     return f"[{address}]" if ":" in address else address
 
@@ -397,7 +403,7 @@ def test_the_gateways_own_connections(natlab, translate):
 
 
 def test_address_changes(natlab, translate, watch):
-    """The provider gives another address: flows by the old one end, new ones use the new one."""
+    """The provider gives another address: connections by the old one are reset, new ones use the new one."""
     gate = translate(MASQUERADE)
     watch.start(natlab.server, "serve", 5400)
     follower = watch.start(natlab.client, "follow", SERVER4, 5400)
@@ -408,14 +414,15 @@ def test_address_changes(natlab, translate, watch):
     natlab.gateway.ip("addr", "add", f"{new}/24", "dev", "wan0")
     natlab.gateway.ip("route", "replace", "default", "via", ISP4)
     try:
-        wait_for(lambda: not [flow for flow in gate.data("states") if uses_port(flow, 5400)], 30, "the old flow is over")
-        assert peer_of(natlab.client.fetch(url(SERVER4, "peer")))[0] == new
+        facts = json.loads(follower.communicate(timeout=30)[0].splitlines()[-1])
+        assert "reset" in facts["error"], facts
+        assert {flow["state"] for flow in gate.data("states") if uses_port(flow, 5400)} <= {"CLOSE"}
+        wait_for(lambda: seen_as(natlab.client, SERVER4) == new, 30, "the new address")
     finally:
         natlab.gateway.ip("addr", "del", f"{new}/24", "dev", "wan0")
         natlab.gateway.ip("addr", "add", f"{WAN4}/24", "dev", "wan0")
         natlab.gateway.ip("route", "replace", "default", "via", ISP4)
-    end_process(follower)
-    assert peer_of(natlab.client.fetch(url(SERVER4, "peer")))[0] == WAN4
+    wait_for(lambda: seen_as(natlab.client, SERVER4) == WAN4, 30, "the first address again")
 
 
 def test_it_goes_on_without_the_daemon(natlab, translate, watch):
