@@ -334,7 +334,9 @@ static int held_resume(struct kernel_home *home, const struct ks_frame *behind, 
 	static struct ks_passage own;
 	static struct ks_held held;
 
-	while (!err && home->owner->held && (place = held_find(fd, &held)) >= 0) {
+	/* Only another fragment releases them, and to look for them takes longer than to decide a packet. */
+	while (!err && home->owner->held && passage->insp.pkt.flags & KS_PKT_FRAGMENT &&
+	       (place = held_find(fd, &held)) >= 0) {
 		struct ks_frame frame = { .data = held.bytes,
 					  .captured = held.length,
 					  .length = held.length,
