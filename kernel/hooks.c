@@ -70,8 +70,8 @@ int ks_kernel_hook_state(const struct ks_kernel *kernel, unsigned ifindex, struc
 	for (unsigned at = 0; at < KS_AT_MAX; at++)
 		(state->tcx ? ks_tcx_state : ks_clsact_state)(kernel, ifindex, at, &state->present[at],
 							      &state->first[at]);
-	state->shared = state->tcx &&
-			(ks_tcx_has_others(ifindex, KS_AT_INGRESS) || ks_netlink_has_ingress_filters(ifindex) > 0);
+	state->shared = (state->tcx && ks_tcx_has_others(ifindex, KS_AT_INGRESS)) ||
+			ks_netlink_has_ingress_filters(ifindex, !state->tcx && state->present[KS_AT_INGRESS]) > 0;
 	return 0;
 }
 
@@ -84,7 +84,7 @@ bool ks_kernel_has_other_filters(const struct ks_kernel *kernel, unsigned ifinde
 			return true;
 	}
 	return ks_netlink_count_filters(ifindex) != (tcx ? 0 : KS_AT_MAX) ||
-	       (tcx && ks_netlink_has_ingress_filters(ifindex));
+	       (tcx && ks_netlink_has_ingress_filters(ifindex, 0));
 }
 
 unsigned ks_hooks_present(const struct ks_hook_state *state)

@@ -87,8 +87,8 @@ struct ks_first_filter {
 
 int ks_netlink_first_filter(unsigned ifindex, bool egress, struct ks_first_filter *first);
 
-/* Returns 1 if an interface has tc filters at ingress, on a clsact or an ingress qdisc, 0 if not, or -errno. */
-int ks_netlink_has_ingress_filters(unsigned ifindex);
+/* Returns 1 if an interface has tc filters at ingress, on a clsact or an ingress qdisc, besides `known` ones, 0 if not, or -errno. */
+int ks_netlink_has_ingress_filters(unsigned ifindex, int known);
 
 /* Number of tc filters on the clsact qdisc of an interface, both directions, or -errno. */
 int ks_netlink_count_filters(unsigned ifindex);

@@ -155,10 +155,17 @@ static int count_filter(const struct nlmsghdr *message, void *arg)
 	return 0;
 }
 
+struct find_filter_ctx {
+	int count, known;
+};
+
+/* Ends the listing as soon as there is one more than those that are known. */
 static int find_filter(const struct nlmsghdr *message, void *arg)
 {
-	count_filter(message, arg);
-	return *(const int *)arg > 0;
+	struct find_filter_ctx *ctx = arg;
+
+	count_filter(message, &ctx->count);
+	return ctx->count > ctx->known;
 }
 
 /* Adds the filters below a parent to *count. */
@@ -174,12 +181,13 @@ int ks_netlink_count_filters(unsigned ifindex)
 	return err ?: count_below(ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS), &count) ?: count;
 }
 
-int ks_netlink_has_ingress_filters(unsigned ifindex)
+int ks_netlink_has_ingress_filters(unsigned ifindex, int known)
 {
-	int count = 0, err;
+	struct find_filter_ctx ctx = { .known = known };
+	int err;
 
-	err = dump_tc(RTM_GETTFILTER, ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS), find_filter, &count);
-	if (!err && !count) /* the older qdisc has another handle and no parts */
-		err = dump_tc(RTM_GETTFILTER, ifindex, TC_H_MAKE(TC_H_INGRESS, 0), find_filter, &count);
-	return err ?: count > 0;
+	err = dump_tc(RTM_GETTFILTER, ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS), find_filter, &ctx);
+	if (!err && !ctx.count) /* the older qdisc has another handle and no parts */
+		err = dump_tc(RTM_GETTFILTER, ifindex, TC_H_MAKE(TC_H_INGRESS, 0), find_filter, &ctx);
+	return err ?: ctx.count > known;
 }

@@ -74,16 +74,46 @@ def test_off_says_so(way):
         way.use()
 
 
-def test_filters_of_others_at_ingress(lab, way):
-    """A filter behind ours at the ingress of lan0 sees what comes there."""
-    lab.gateway.run("tc", "qdisc", "replace", "dev", "lan0", "clsact", check=True)
-    lab.gateway.run("tc", "filter", "add", "dev", "lan0", "ingress", "protocol", "all", "prio", "10", "u32", "match", "u32", "0", "0",
-                    "flowid", "1:1", check=True)
-    try:
-        wait_for(lambda: next(one for one in way.status()["interfaces"] if one["name"] == "lan0").get("long_way"), 5,
-                 "the filter is noticed")
-        before = way.taken()
-        assert lab.client.ping(SERVER4, count=20) == 20
-        assert way.taken() == before
-    finally:
+@pytest.fixture
+def filter_of_others(lab, way):
+    """A filter of somebody else at the ingress of lan0, as soon as it is noticed. It says TC_ACT_OK."""
+
+    def is_noticed():
+        return next(one for one in way.status()["interfaces"] if one["name"] == "lan0").get("long_way")
+
+    made = lab.gateway.run("tc", "qdisc", "add", "dev", "lan0", "clsact").returncode == 0
+    where = ["dev", "lan0", "ingress", "protocol", "all", "prio", "10"]
+    lab.gateway.run("tc", "filter", "add", *where, "u32", "match", "u32", "0", "0", "flowid", "1:1", check=True)
+    wait_for(is_noticed, 5, "the filter is noticed")
+    yield
+    lab.gateway.run("tc", "filter", "del", *where)
+    if made:
         lab.gateway.run("tc", "qdisc", "del", "dev", "lan0", "clsact")
+    wait_for(lambda: not is_noticed(), 5, "that it is gone is noticed")
+
+
+def sees_all(lab, way):
+    """Returns true if pings from lan0 are answered, and none goes the short way past the filter there."""
+    before = way.taken()
+    return lab.client.ping(SERVER4, count=20) == 20 and way.taken() == before
+
+
+def test_filters_of_others_at_ingress(lab, way, filter_of_others):
+    assert sees_all(lab, way)
+
+
+@pytest.fixture
+def without_tcx(way, monkeypatch):
+    """Ours are filters of clsact, too, as on kernels before 6.6."""
+    way.firewall.crash()
+    monkeypatch.setenv("KEEPSTATE_NO_TCX", "1")
+    way.firewall.start()
+    wait_for(way.is_safe, 5, "the short way is taken")
+    yield
+    way.firewall.crash()
+    monkeypatch.delenv("KEEPSTATE_NO_TCX")
+    way.firewall.start()
+
+
+def test_filters_of_others_behind_ours(lab, way, without_tcx, filter_of_others):
+    assert sees_all(lab, way)
