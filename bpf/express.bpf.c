@@ -21,8 +21,6 @@
 #include "core/header/checksum.h"
 #include "core/header/upper_checksum.h"
 
-#define ETH_FRAME_MIN 60U /* without its checksum */
-
 bool express_is_open(const struct ks_guard *guard, const struct ks_control *control, __u64 now)
 {
 	if (ks_test_mode)
@@ -61,12 +59,6 @@ static ks_inline bool is_finished(struct ks_env *env, const __u8 *head)
 	default:
 		return false;
 	}
-}
-
-/* Returns true if the frame is nothing but the packet and, at most, what makes it as long as frames must be. */
-static ks_inline bool fits_frame(const struct ks_packet *pkt)
-{
-	return pkt->wire_len == ETH_HEADER_LEN + pkt->l3_len || pkt->wire_len <= ETH_FRAME_MIN;
 }
 
 /* Returns true if the interface takes the frame, which lies in several buffers if it is large. */
@@ -113,7 +105,7 @@ static ks_inline int frame_send(struct xdp_md *xdp, const struct ks_scratch *scr
 /* Not inlined: what the verifier knows of each of its many paths ends with its frame (V15). */
 static __attribute__((noinline)) bool judge(struct ks_env *env, struct ks_inspection *insp)
 {
-	return fits_frame(&insp->pkt) && ks_express_judge(env, insp) && way_is_plain(insp);
+	return ks_express_judge(env, insp) && way_is_plain(insp);
 }
 
 /* Inlined, because what writes the packet has deep frames (V2). */

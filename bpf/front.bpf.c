@@ -16,11 +16,11 @@
  */
 #include "bpf/front.bpf.h"
 #include "bpf/express.bpf.h"
+#include "bpf/way.bpf.h"
 
 #include "core/front.h"
 #include "core/header/wire.h"
 
-#define ETH_FRAME_MIN 60U /* without its checksum */
 #define WINDOW_NS (KS_NSEC_PER_SEC / 10)
 #define WAKING_DROPS 100U /* in a window */
 #define AWAKE_NS KS_NSEC_PER_SEC /* for so long behind such a window */

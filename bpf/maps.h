@@ -83,6 +83,10 @@
 #define KS_EXPRESS_OUT_LARGE 0x04 /* ... in several buffers, too */
 #define KS_EXPRESS_UNFINISHED 0x08 /* checksums of what comes by it may be unfinished */
 
+/* ks_guard.forward: what the kernel's forwarding asks about packets that come by it, and a lookup of the route does not (way.bpf.c). */
+#define KS_FORWARD_BY_SOURCE 0x01 /* sources are held against the routes (rp_filter) */
+#define KS_FORWARD_NO_IPV6 0x02 /* no IPv6 is forwarded, though the interface's own setting may say so */
+
 /* An interface that we know of: guarded, a carrier, or ignored. */
 struct ks_guard {
 	__u8 zone; /* zone id; KS_ZONE_NONE if no zone names it */
@@ -90,7 +94,7 @@ struct ks_guard {
 	__u8 flags; /* KS_GUARD_* */
 	__u8 tagged; /* written by ingress: 1: a frame with a VLAN tag has come */
 	__u8 express; /* KS_EXPRESS_* */
-	__u8 zero;
+	__u8 forward; /* KS_FORWARD_* */
 	__u8 mac[6]; /* its own, by which a stacked device's frames are told from the box's; zeros: has none */
 	__u8 pad[4];
 	struct ks_addr gateway[2]; /* IPv4 and IPv6: the router of the default route by this interface; zeros: none */

@@ -169,6 +169,15 @@ long route_ask(struct ks_env *env, struct bpf_fib_lookup *fib, __u32 flags)
 	return bpf_fib_lookup(env->ctx, fib, sizeof(*fib), flags);
 }
 
+__u32 route_back(struct ks_env *env, __u8 family, const struct ks_addr *src, const struct ks_addr *dst,
+		 __u32 out_ifindex)
+{
+	struct bpf_fib_lookup fib = { .ifindex = out_ifindex };
+
+	route_addresses(&fib, family, dst, src);
+	return fib_has_way(bpf_fib_lookup(env->ctx, &fib, sizeof(fib), fib_flags(control_get()))) ? fib.ifindex : 0;
+}
+
 bool route_has_elsewhere(struct ks_env *env, const struct ks_addr *addr, __u8 family)
 {
 	const struct ks_local *local = local_get(addr, family);

@@ -14,6 +14,10 @@ void route_addresses(struct bpf_fib_lookup *fib, __u8 family, const struct ks_ad
  */
 long route_ask(struct ks_env *env, struct bpf_fib_lookup *fib, __u32 flags);
 
+/* The interface by which the routes lead back to the source of a packet, from where it leaves; 0: by none. */
+__u32 route_back(struct ks_env *env, __u8 family, const struct ks_addr *src, const struct ks_addr *dst,
+		 __u32 out_ifindex);
+
 /* Returns true if an address is the box's own, on another interface than the one that the packet leaves by. */
 bool route_has_elsewhere(struct ks_env *env, const struct ks_addr *addr, __u8 family);
 

@@ -50,17 +50,37 @@ static ks_inline bool way_fits(const struct way *way, const struct way_key *key)
 	       way->key.mark == key->mark && way->key.class == key->class;
 }
 
+/* Returns true if the frame is nothing but the packet and, at most, what makes it as long as frames must be: the kernel cuts off the rest. */
+static ks_inline bool fits_frame(const struct ks_packet *pkt)
+{
+	return pkt->wire_len == ETH_HEADER_LEN + pkt->l3_len || pkt->wire_len <= ETH_FRAME_MIN;
+}
+
 bool way_is_plain(const struct ks_inspection *insp)
 {
 	const struct ks_packet *pkt = &insp->pkt;
 	__u32 header = pkt->tuple.family == KS_IPV4 ? IPV4_HEADER_LEN : IPV6_HEADER_LEN;
 
-	if (insp->translate & KS_TRANSLATE_PORT)
+	if (insp->translate & KS_TRANSLATE_PORT || !fits_frame(pkt))
 		return false;
 	if (pkt->flags & ~(KS_PKT_ICMP_QUERY | KS_PKT_ICMP_ANSWER) || pkt->link != KS_LINK_ETHERNET ||
 	    pkt->l3_off != ETH_HEADER_LEN || pkt->l4_off != ETH_HEADER_LEN + header)
 		return false;
 	return pkt->hop_limit > 1 && !ks_track_is_telling(pkt);
+}
+
+/* Returns true if the kernel, besides that it has a route, would take the packet from where it comes. */
+static ks_inline bool may_come(struct ks_env *env, const struct way *way, __u32 out_ifindex)
+{
+	const struct ks_guard *guard = guard_get(way->key.ifindex);
+	__u32 forward = guard ? guard->forward : 0;
+
+	if (!guard || ks_addr_is_on_link(&way->key.src, way->family))
+		return false;
+	if (way->family == KS_IPV6)
+		return !(forward & KS_FORWARD_NO_IPV6);
+	return !(forward & KS_FORWARD_BY_SOURCE) ||
+	       route_back(env, way->family, &way->key.src, &way->key.dst, out_ifindex) == way->key.ifindex;
 }
 
 /* Looks the way up in the routes, as the kernel will: by the addresses that the packet has when it is routed. */
@@ -75,7 +95,8 @@ static __attribute__((noinline)) void way_ask(struct ks_env *env, struct way *wa
 		return;
 	guard = guard_get(fib.ifindex);
 	if (!guard || guard->link != KS_LINK_ETHERNET ||
-	    guard->flags & (KS_GUARD_BRIDGED | KS_GUARD_CARRIER | KS_GUARD_IGNORED | KS_GUARD_LONG))
+	    guard->flags & (KS_GUARD_BRIDGED | KS_GUARD_CARRIER | KS_GUARD_IGNORED | KS_GUARD_LONG) ||
+	    !may_come(env, way, fib.ifindex))
 		return;
 	way->zone = guard->zone;
 	way->express = guard->express;

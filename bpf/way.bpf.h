@@ -8,6 +8,7 @@
 #include "core/header/wire.h"
 
 #define ETH_ADDRESSES_LEN 12U
+#define ETH_FRAME_MIN 60U /* without its checksum */
 #define IPV4_STORED (ETH_HEADER_LEN + IPV4_SRC_OFF) /* bytes of a frame that change on its way */
 #define IPV6_STORED (ETH_HEADER_LEN + IPV6_SRC_OFF)
 #define IPV4_TTL_UNIT 0x0100 /* in the word of TTL and protocol */

@@ -29,6 +29,7 @@
  *   stacked.c      macvlan and the like                 zone_facts.c facts about all zones
  *   own_addresses.c  the sets `address of ZONE`           front.c      XDP before the hooks
  *   short_way.c    past the kernel's forwarding          express.c    past all of the kernel but the drivers
+ *   switches.c     the kernel's switches of forwarding
  */
 #ifndef KS_DAEMON_INTERFACES_H
 #define KS_DAEMON_INTERFACES_H

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "daemon/interfaces/internal.h"
+#include "daemon/interfaces/switches.h"
 #include "daemon/interfaces/zone_facts.h"
 #include "daemon/report.h"
 
@@ -74,8 +75,10 @@ void ks_interfaces_take_routes(struct ks_interfaces *interfaces, int fd)
 	ks_kernel_forget_ways(interfaces->kernel); /* most news of a large table are of no other interest */
 	if (err && err != -ENOBUFS)
 		ks_report_error("routes: %s", strerror(-err));
-	if (err || others)
+	if (err || others) {
 		ks_routes_doubt(&interfaces->routes);
+		ks_switches_note(interfaces);
+	}
 	if (ctx.changed || interfaces->routes.stale) /* most news of a large table change nothing here */
 		ks_routing_follow(interfaces, ctx.changed);
 }

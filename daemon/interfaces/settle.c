@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "daemon/interfaces/internal.h"
+#include "daemon/interfaces/switches.h"
 #include "daemon/report.h"
 
 struct settle_links_ctx {
@@ -216,6 +217,7 @@ int ks_interfaces_settle(struct ks_interfaces *interfaces, const struct ks_polic
 	ks_programs_attach_missing(interfaces);
 	settle_carriers(&ctx);
 	settle_rest(interfaces);
+	ks_switches_note(interfaces);
 	ks_short_way_mark(interfaces);
 	ks_routing_store(interfaces);
 	ks_front_settle(interfaces);

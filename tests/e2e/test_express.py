@@ -9,10 +9,10 @@ import time
 
 import pytest
 from lab import SERVER4, SERVER6, Firewall, masquerade, wait_for
-from ways import RULES, SERVER, EveryWay, Way, download, upload
+from ways import RULES, SERVER, EveryWay, Way, download, spread, upload
 
 POLICY = """\
-zone lan { lan0 }
+zone lan { lan0, antispoof off }
 zone wan { wan0 }
 option xdp always, express %s
 """ + RULES
@@ -99,11 +99,6 @@ def test_peer_does_not_take(lab, way):
     finally:
         offload(lab.server, gro=True)
     wait_for(lambda: not missing(way), 5, "it takes frames again")
-
-
-def spread(lab, cpus):
-    for device in ("lan0", "wan0"):  # `ip netns exec` mounts the namespace's view of sysfs
-        lab.gateway.ip_root("netns", "exec", lab.gateway.name, "sh", "-c", f"echo {cpus} >/sys/class/net/{device}/queues/rx-0/rps_cpus")
 
 
 def test_two_processors(lab, way):

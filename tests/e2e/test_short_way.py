@@ -7,10 +7,10 @@ import time
 
 import pytest
 from lab import SERVER4, Firewall, masquerade, wait_for
-from ways import RULES, Chain, EveryWay, Way, url
+from ways import RULES, Chain, EveryWay, Way, spread, url
 
 POLICY = """\
-zone lan { lan0 }
+zone lan { lan0, antispoof off }
 zone wan { wan0 }
 option short-way %s
 """ + RULES
@@ -19,10 +19,10 @@ option short-way %s
 @pytest.fixture(scope="module")
 def way(lab, tmp_path_factory):
     firewall = Firewall(lab.gateway, POLICY % "auto" + masquerade(), tmp_path_factory.mktemp("short")).start()
-    for device in ("lan0", "wan0"):  # two CPUs
-        lab.gateway.run("sh", "-c", f"echo 3 >/sys/class/net/{device}/queues/rx-0/rps_cpus")
+    spread(lab, 3)
     yield Way(firewall, "short_way", POLICY, "auto", download=200)
     firewall.stop()
+    spread(lab, 0)
 
 
 class TestEveryWay(EveryWay):

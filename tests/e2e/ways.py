@@ -6,6 +6,7 @@
 test_short_way.py and test_express.py make a Way of theirs (fixture `way`), and have the tests of `EveryWay`.
 """
 import hashlib
+import json
 import re
 import subprocess
 import time
@@ -100,6 +101,16 @@ def upload(lab, server, seconds=30):
     lab.client.run("curl", "-sS", "--noproxy", "*", "--max-time", seconds, "-T", body, url(server, f"upload/{name}"),
                    timeout=seconds + 5, check=True)
     return (large(lab, lab.server).parent / "upload" / name).read_bytes() == body.read_bytes()
+
+
+def link_address(host, device):
+    return json.loads(host.run("ip", "-j", "link", "show", device, check=True).stdout)[0]["address"]
+
+
+def spread(lab, cpus):
+    """Ingress of the gateway on other processors than the frame's, by a mask of them."""
+    for device in ("lan0", "wan0"):  # `ip netns exec` mounts the namespace's view of sysfs
+        lab.gateway.ip_root("netns", "exec", lab.gateway.name, "sh", "-c", f"echo {cpus} >/sys/class/net/{device}/queues/rx-0/rps_cpus")
 
 
 class Chain:
@@ -200,9 +211,118 @@ class EveryWay:
             way.wait()
         assert 10 < pinging.lost() < 100
 
+    @pytest.mark.parametrize("family", ("ipv4", "ipv6"))
+    def test_forwarding_is_switched_off(self, lab, way, family):
+        """Where the kernel forwards no more, nothing is forwarded, whatever a single interface says of IPv6."""
+        switch = f"/proc/sys/net/{family}/conf/all/forwarding"
+        with Pinging(lab.client, SERVER4 if family == "ipv4" else SERVER6) as pinging:
+            way.wait()
+            lab.gateway.write(switch, 0)
+            if family == "ipv6":
+                for device in ("lan0", "wan0"):
+                    lab.gateway.write(f"/proc/sys/net/ipv6/conf/{device}/forwarding", 1)
+            try:
+                time.sleep(1.5)
+                before = way.taken()
+                time.sleep(0.5)
+                assert way.taken() == before
+            finally:
+                lab.gateway.write(switch, 1)
+            way.wait()
+        assert pinging.lost() > 25
+
+    def test_rule_by_service_comes(self, lab, way):
+        """Packets of one type of service are routed otherwise from now on; those of the same two hosts without it are not."""
+        with Pinging(lab.client, SERVER4, "-Q", "0x10") as marked, Pinging(lab.client, SERVER4) as plain:
+            way.wait()
+            lab.gateway.ip("rule", "add", "tos", "0x10", "blackhole")
+            time.sleep(1)
+            lab.gateway.ip("rule", "del", "tos", "0x10", "blackhole")
+            time.sleep(0.5)
+        assert marked.lost() > 20 and plain.lost() == 0
+
+    @SERVER
+    def test_mtu_of_a_route(self, lab, way, server):
+        """A route may have a smaller MTU than its interface: that is told."""
+        lock = ["lock"] if server == SERVER4 else []
+        with Pinging(lab.client, server):
+            way.wait()
+            lab.gateway.ip("route", "add", f"{server}/{32 if lock else 128}", "dev", "wan0", "mtu", *lock, "1400")
+            try:
+                out = lab.client.run("ping", "-c", 3, "-i", "0.1", "-W", 1, "-M", "do", "-s", 1420, server)
+                assert "1400" in out.stdout + out.stderr, out
+            finally:
+                lab.gateway.ip("route", "del", f"{server}/{32 if lock else 128}", "dev", "wan0")
+                for family in ("-4", "-6"):
+                    lab.client.ip(family, "route", "flush", "cache")
+
+    @SERVER
+    def test_fragments(self, lab, way, server):
+        assert lab.client.ping(server, "-s", "4000", count=10) == 10
+
+    @SERVER
+    def test_jumbo_frames(self, lab, way, server):
+        ends = ((lab.client, "eth0"), (lab.gateway, "lan0"), (lab.gateway, "wan0"), (lab.server, "eth0"))
+        for host, device in ends:
+            host.ip("link", "set", device, "mtu", "9000")
+        try:
+            wait_for(lambda: way.is_safe() and way.is_ready(), 5, "nothing stands in the way")
+            before = way.taken()
+            assert download(lab, server)
+            assert way.taken() - before > way.download / 8
+            assert lab.client.ping(server, "-s", "8900", "-M", "do", count=10) == 10
+        finally:
+            for host, device in ends:
+                host.ip("link", "set", device, "mtu", "1500")
+
+    def test_interface_gets_another_name(self, lab, way):
+        """Under a name that is in no zone nothing passes it, and under its old one it does again."""
+
+        def rename(old, new):
+            lab.gateway.ip("link", "set", old, "down")
+            lab.gateway.ip("link", "set", old, "name", new)
+            lab.gateway.ip("link", "set", new, "up")
+
+        with Pinging(lab.client, SERVER4):
+            way.wait()
+            rename("wan0", "other0")
+            try:
+                time.sleep(0.5)
+                assert lab.client.ping(SERVER4, count=3) == 0
+            finally:
+                rename("other0", "wan0")
+                lab.gateway.ip("-6", "addr", "replace", f"{WAN6}/64", "dev", "wan0", "nodad")
+            way.wait()
+
+    def test_neighbour_vanishes(self, lab, way):
+        """A host that answers for its address no more is found out by the kernel, which tells the sender; when it is back, it goes on."""
+        lab.gateway.write("/proc/sys/net/ipv4/neigh/wan0/delay_first_probe_time", 1)
+        child = lab.client.start("ping", "-i", "0.02", "-O", SERVER4)
+        way.wait()
+        lab.server.ip("link", "set", "eth0", "arp", "off")
+        lab.gateway.ip("neigh", "change", SERVER4, "dev", "wan0", "nud", "stale")
+        try:
+            wait_for(lambda: "FAILED" in lab.gateway.run("ip", "neigh", "show", SERVER4).stdout, 15, "the neighbour is gone")
+            before = way.taken()
+            time.sleep(0.5)
+            assert way.taken() - before <= 1
+        finally:
+            lab.server.ip("link", "set", "eth0", "arp", "on")
+        way.wait()
+        child.send_signal(2)
+        assert "Destination Host Unreachable" in child.communicate(timeout=10)[0]
+
+    def test_hairpin(self, lab, way):
+        """A host reaches itself by the address that others know it by, and its packets go by the kernel: they leave where they came."""
+        way.use(more="allow from lan to lan\nforward from lan to self tcp port 8081 to 10.0.0.10 port 80\nnat from lan to lan masquerade\n")
+        try:
+            assert lab.client.fetch(f"http://{WAN4}:8081/").stdout.startswith("hello")
+        finally:
+            way.use()
+
     def test_neighbour_change(self, lab, way):
         """A host that gets another link address is found again, as soon as it says so."""
-        mac = lab.server.run("cat", "/sys/class/net/eth0/address", check=True).stdout.strip()
+        mac = link_address(lab.server, "eth0")
 
         def move(address):
             lab.server.ip("link", "set", "eth0", "address", address)
@@ -254,6 +374,26 @@ class EveryWay:
         wait_for(way.is_safe, 5, "that the chain is gone is noticed")
         assert not way.why_not()
 
+    @pytest.mark.parametrize("rp_filter", (0, 1, 2))
+    def test_odd_packets_fare_as_without_it(self, lab, way, watch, rp_filter):
+        """Of packets at the edge of what a router forwards, exactly those arrive that the kernel's forwarding lets pass, also where
+        it holds sources against its routes."""
+        lab.gateway.write("/proc/sys/net/ipv4/conf/lan0/rp_filter", rp_filter)
+        for family, router in (("-4", SERVER4), ("-6", SERVER6)):
+            lab.gateway.ip(family, "route", "add", "default", "via", router)
+        lab.gateway.ip("link", "set", "wan0", "mtu", "1400")
+        try:
+            seen = {mode: odd_packets(lab, way, watch, mode) for mode in ("off", way.on)}
+        finally:
+            lab.gateway.write("/proc/sys/net/ipv4/conf/lan0/rp_filter", 0)
+            lab.gateway.ip("link", "set", "wan0", "mtu", "1500")
+            for family in ("-4", "-6"):
+                lab.gateway.ip(family, "route", "del", "default")
+            way.use()
+        differing = {name: (packets, seen[way.on].get(name)) for name, packets in seen["off"].items() if packets != seen[way.on].get(name)}
+        assert not differing, "\n".join(f"{name}: {len(a)} became {len(b or ())}: {a[-1:]}, {b[-1:] if b else b}"
+                                        for name, (a, b) in differing.items())
+
     def test_off(self, lab, way):
         way.use("off")
         try:
@@ -276,3 +416,17 @@ class EveryWay:
         with Pinging(lab.client, SERVER4):
             way.wait()
         wait_for(way.is_ready, 5, "nothing stands in the way")
+
+
+def odd_packets(lab, way, watch, mode):
+    """Sends all of oddities.py. Returns what arrives: by name, the packets."""
+    way.use(None if mode == way.on else mode, more="")
+    way.firewall.cli("states", "kill", "--all")  # fails when there are none
+    before = way.taken()
+    heard = watch.start(lab.server, "hear", "eth0", program="oddities.py")
+    sender = lab.client.python("send", "eth0", link_address(lab.gateway, "lan0"), program="oddities.py")
+    names = json.loads(sender.communicate(timeout=60)[0])
+    time.sleep(0.3)
+    packets = watch.end(heard)
+    assert (way.taken() > before + 100) == (mode == way.on)
+    return {name: packets.get(name[:3], []) for name in names}
