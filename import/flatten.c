@@ -260,6 +260,8 @@ static bool is_verdict(const struct walk *walk, enum ks_verdict_kind kind)
 		return true;
 	case KS_IMPORT_UNTRACK:
 		return walk->mode == KS_FLAT_UNTRACKING;
+	case KS_IMPORT_HELPER:
+		return walk->mode == KS_FLAT_HELPING;
 	case KS_IMPORT_FORWARD:
 	case KS_IMPORT_REDIRECT:
 	case KS_IMPORT_SOURCE:

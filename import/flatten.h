@@ -41,6 +41,7 @@ enum ks_flat_mode {
 	KS_FLAT_OPENING, /* those that open flows, or are not tracked: limits count them */
 	KS_FLAT_LATER, /* all others of a flow */
 	KS_FLAT_UNTRACKING, /* those that come to a rule which says that they are not tracked */
+	KS_FLAT_HELPING, /* those that come to a rule which gives a helper to their flow */
 };
 
 /* Returns true if the same limits count both. */

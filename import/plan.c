@@ -295,6 +295,7 @@ static int family_plan(struct ks_import *import, __u8 family, struct ks_plan *pl
 	err = err ? err : ks_plan_forwards(import, &all, &plan->filter[at]);
 	for (int hook = KS_HOOK_INPUT; !err && hook <= KS_HOOK_OUTPUT; hook++)
 		err = hook_plan(import, (enum ks_hook)hook, &all, &plan->filter[at]);
+	err = err ? err : ks_plan_helpers(import, &all, &plan->helpers[at]);
 	err = err ? err : ks_plan_sources(import, &all, &plan->sources[at]);
 	if (err)
 		return err;

@@ -8,6 +8,7 @@
 /* Lists for IPv4 and IPv6. Verdicts are ACCEPT, DROP, REJECT, and UNTRACK for what passes untracked. */
 struct ks_plan {
 	struct ks_flat filter[2];
+	struct ks_flat helpers[2]; /* HELPER alone */
 	struct ks_flat sources[2]; /* SOURCE, MASQUERADE, and ACCEPT for what stays as it is */
 };
 
@@ -37,6 +38,16 @@ void ks_region_free(struct ks_region *region, unsigned variable);
 /* New destinations and untracked packets come before the hooks: see translate.c. */
 int ks_plan_untracked(struct ks_import *import, const struct ks_piece *all, struct ks_flat *flat);
 int ks_plan_forwards(struct ks_import *import, const struct ks_piece *all, struct ks_flat *flat);
+int ks_plan_helpers(struct ks_import *import, const struct ks_piece *all, struct ks_flat *flat);
 int ks_plan_sources(struct ks_import *import, const struct ks_piece *all, struct ks_flat *flat);
+
+/* Regions that shrink. */
+struct ks_shreds {
+	struct ks_region *list;
+	int count;
+};
+
+/* The rest of an entry when those before it that accept have had their packets. Returns 0, -ENOMEM or -E2BIG. */
+int ks_plan_shred(struct ks_import *import, const struct ks_flat *flat, size_t at, struct ks_shreds *shreds);
 
 #endif

@@ -17,13 +17,7 @@
 #define LOOPBACK_NET 127U
 #define LOOPBACK_SHIFT 24
 
-/* Regions that shrink. */
-struct shreds {
-	struct ks_region *list;
-	int count;
-};
-
-static int shred(struct ks_import *import, struct shreds *shreds, const struct ks_region *without)
+static int shred(struct ks_import *import, struct ks_shreds *shreds, const struct ks_region *without)
 {
 	struct ks_region *left = ks_pool_alloc(&import->pool, (PIECES_MAX + KS_REGION_PIECES_MAX) * sizeof(*left));
 	int count = 0;
@@ -45,12 +39,11 @@ static int shred(struct ks_import *import, struct shreds *shreds, const struct k
 			return more;
 		count += more;
 	}
-	*shreds = (struct shreds){ left, count };
+	*shreds = (struct ks_shreds){ left, count };
 	return 0;
 }
 
-/* The rest of an entry when those before it that accept have had their packets. */
-static int entry_shred(struct ks_import *import, const struct ks_flat *flat, size_t at, struct shreds *shreds)
+int ks_plan_shred(struct ks_import *import, const struct ks_flat *flat, size_t at, struct ks_shreds *shreds)
 {
 	int err = 0;
 
@@ -101,8 +94,8 @@ static int untracked_hook(struct ks_import *import, const struct ks_region *regi
 static int untracked_take(struct ks_import *import, const struct ks_import_base *base, const struct ks_flat *rules,
 			  size_t at, struct ks_flat *flat)
 {
-	struct shreds shreds = { 0 };
-	int err = entry_shred(import, rules, at, &shreds);
+	struct ks_shreds shreds = { 0 };
+	int err = ks_plan_shred(import, rules, at, &shreds);
 
 	for (int i = 0; !err && i < shreds.count; i++) {
 		if (base->hook == KS_HOOK_OUTPUT) {
@@ -426,8 +419,8 @@ static int forwards_take(struct ks_import *import, const struct ks_flat *rules, 
 {
 	struct forward forward = { .import = import, .flat = flat };
 	struct ks_flat_entry entry;
-	struct shreds shreds = { 0 };
-	int err = entry_shred(import, rules, at, &shreds);
+	struct ks_shreds shreds = { 0 };
+	int err = ks_plan_shred(import, rules, at, &shreds);
 
 	for (int i = 0; !err && i < shreds.count; i++) {
 		entry = rules->list[at];

@@ -163,6 +163,8 @@ static const char *verb(const struct ks_clause_rule *rule)
 		return "forward";
 	case KS_IMPORT_REDIRECT:
 		return "redirect";
+	case KS_IMPORT_HELPER:
+		return "helper";
 	default:
 		return "allow";
 	}
@@ -233,6 +235,8 @@ static void rule_print(struct writer *writer, const struct ks_clause_rule *rule,
 			    !writer->import->families[0];
 
 	fputs(verb(rule), writer->out);
+	if (rule->verdict == KS_IMPORT_HELPER)
+		fprintf(writer->out, " %s", entry->rule->label);
 	ks_clauses_write(&writer->clauses, rule);
 	if (hidden) /* masquerade is for IPv4 unless a rule says otherwise */
 		fputs(" family ipv6", writer->out);
@@ -370,6 +374,9 @@ static void rules_write(struct writer *writer, const struct ks_plan *plan)
 	if (sources[0].count + sources[1].count)
 		fputc('\n', writer->out);
 	lists_write(writer, sources, true);
+	if (plan->helpers[0].count + plan->helpers[1].count)
+		fputc('\n', writer->out);
+	lists_write(writer, plan->helpers, false);
 }
 
 /* --- the whole --- */
@@ -387,26 +394,6 @@ static void families_write(const struct ks_import *import, FILE *out)
 		return;
 	fprintf(out, "# The text is about %s alone.\ndeny family %s\n\n", import->families[0] ? "IPv4" : "IPv6",
 		import->families[0] ? "ipv6" : "ipv4");
-}
-
-static void helpers_write(struct writer *writer)
-{
-	for (const struct ks_import_chain *chain = writer->import->chains; chain; chain = chain->next) {
-		for (const struct ks_import_rule *rule = chain->first; rule; rule = rule->next) {
-			const struct ks_clause_rule clauses = {
-				.of = { rule->match.has[0] ? &rule->match.of[0] : NULL,
-					rule->match.has[1] ? &rule->match.of[1] : NULL },
-				.verdict = KS_IMPORT_HELPER,
-				.translates = true,
-			};
-
-			if (rule->kind != KS_IMPORT_HELPER)
-				continue;
-			fprintf(writer->out, "helper %s", rule->label);
-			ks_clauses_write(&writer->clauses, &clauses);
-			fprintf(writer->out, "  # %u\n", rule->line);
-		}
-	}
 }
 
 static void notes_write(struct writer *writer)
@@ -465,7 +452,6 @@ static int body_write(struct writer *writer, const struct ks_plan *plan, bool co
 	writer->counts = counts;
 	rules_write(writer, plan);
 	if (!counts) {
-		helpers_write(writer);
 		if (writer->import->mss)
 			fprintf(file.out, "\noption mss %u\n", writer->import->mss);
 		notes_write(writer);

@@ -420,6 +420,27 @@ def test_nft_set_of_new_destinations(keepstate):
     assert 'forward from eth0 to any tcp port 80 destination @d_d to 10.0.0.5' in allowed(keepstate, 'nft', text)
 
 
+def test_helpers(keepstate):
+    """A helper is for the packets that come to its rule, over its own protocols, and for no more."""
+    text = """*raw
+:PREROUTING ACCEPT [0:0]
+:help - [0:0]
+-A PREROUTING -s 10.9.0.0/16 -j RETURN
+-A PREROUTING -p tcp -m tcp --dport 21 -j help
+-A PREROUTING -p udp -m udp --dport 69 -m string --string x --algo bm -j CT --helper tftp
+-A PREROUTING -p udp -m udp --dport 21 -j CT --helper ftp
+-A help -i eth1 -j CT --helper ftp
+COMMIT
+*filter
+:FORWARD ACCEPT [0:0]
+COMMIT
+"""
+    policy = keepstate('import', 'iptables-save', '-', stdin=text.encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    assert re.findall('^helper .*', policy, re.M) == ['helper ftp from eth1 tcp source not 10.9.0.0/16 port 21  # 8']
+    assert "left out: nothing here says '--string x'" in policy
+
+
 def test_ufw_routing_header(keepstate):
     """The rule that ufw has first for IPv6 hits nothing that would pass here, and costs no flow its answers."""
     rules = ('-A INPUT -m rt --rt-type 0 -j DROP\n-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n'
