@@ -22,6 +22,7 @@ static const char *const words[KS_IMPORT_WORDS] = {
 	[KS_WORD_IP_OPTION] = "ip-option", [KS_WORD_TTL] = "ttl",
 	[KS_WORD_LENGTH] = "length",	   [KS_WORD_DSCP] = "dscp",
 	[KS_WORD_MARK] = "mark",	   [KS_WORD_MAC] = "mac",
+	[KS_WORD_DURING] = "during",	   [KS_WORD_USER] = "user",
 };
 
 static const struct ks_region *any_of(const struct ks_clause_rule *rule)

@@ -210,6 +210,22 @@ int ks_import_interface(struct ks_import *import, const char *name, __u64 *zones
 	return 0;
 }
 
+static void mss_lower(unsigned *at, unsigned mss)
+{
+	if (!*at || mss < *at)
+		*at = mss;
+}
+
+void ks_import_mss(struct ks_import *import, __u64 zones, unsigned mss)
+{
+	for (unsigned i = 0; i < import->zones; i++) {
+		if (zones >> (i + KS_ZONE_FIRST) & 1)
+			mss_lower(&import->zone[i].mss, mss);
+	}
+	if (zones >> KS_ZONE_NONE & 1)
+		mss_lower(&import->rest_mss, mss);
+}
+
 __u64 ks_import_zones(const struct ks_import *import)
 {
 	return (((1ULL << import->zones) - 1) << KS_ZONE_FIRST) | 1ULL << KS_ZONE_NONE;

@@ -43,6 +43,8 @@ enum ks_import_word {
 	KS_WORD_DSCP,
 	KS_WORD_MARK,
 	KS_WORD_MAC,
+	KS_WORD_DURING,
+	KS_WORD_USER,
 	KS_IMPORT_WORDS
 };
 
@@ -56,7 +58,10 @@ struct ks_import_condition {
 struct ks_import_zone {
 	char name[KS_IMPORT_NAME]; /* of the zone */
 	char interface[16]; /* with '*' at the end for the rest */
+	unsigned mss; /* of connections from there and to there; KS_IMPORT_MSS_MTU: by the MTU; 0: any */
 };
+
+#define KS_IMPORT_MSS_MTU 1U
 
 struct ks_import_match {
 	struct ks_region of[2]; /* of IPv4 and IPv6 */
@@ -155,6 +160,7 @@ struct ks_import {
 	struct ks_named_spans *sets, *dynamic; /* those that stay as they are, and run-time sets */
 	struct ks_import_note *notes, **last_note;
 	unsigned mss; /* option mss; 0 without */
+	unsigned rest_mss; /* of the zone for all other interfaces */
 	bool families[2]; /* that the text is about */
 	bool marks; /* the text sets marks: what a mark is then is not known before */
 	const char *numbered; /* as lines, or otherwise */
@@ -201,6 +207,9 @@ int ks_import_rule(struct ks_import *import, struct ks_import_chain *chain, cons
 
 /* The interfaces of a name or a pattern ("eth*") as zones, made if need be; 0 for loopback. Returns 0, -EINVAL or -E2BIG. */
 int ks_import_interface(struct ks_import *import, const char *name, __u64 *zones);
+
+/* Gives zones an MSS, the least of those that they get, or KS_IMPORT_MSS_MTU. */
+void ks_import_mss(struct ks_import *import, __u64 zones, unsigned mss);
 
 /* All zones of the import but the box itself. */
 __u64 ks_import_zones(const struct ks_import *import);

@@ -13,6 +13,7 @@
 
 #define SELF (1ULL << KS_ZONE_SELF)
 #define NAME_SIZE 64
+#define ALIASES_MAX 8U
 
 const char *ks_uci_option(const struct ks_uci_section *section, const char *key, const char *otherwise)
 {
@@ -71,6 +72,23 @@ static int section_begin(struct ks_uci *uci, struct ks_words_line *words, struct
 	return 0;
 }
 
+static int values_grow(struct ks_uci *uci, struct ks_uci_section *section)
+{
+	const unsigned room = section->room ? 2 * section->room : 16;
+	const char **lists = ks_pool_alloc(&uci->import->pool, 2 * room * sizeof(*lists));
+
+	if (!lists)
+		return -ENOMEM;
+	if (section->count) {
+		memcpy(lists, section->key, section->count * sizeof(*lists));
+		memcpy(lists + room, section->value, section->count * sizeof(*lists));
+	}
+	section->key = lists;
+	section->value = lists + room;
+	section->room = room;
+	return 0;
+}
+
 /* Adds a value. Of an option the last one counts, of a list all. */
 static int option_add(struct ks_uci *uci, struct ks_uci_section *section, struct ks_words_line *words, bool is_list)
 {
@@ -88,6 +106,8 @@ static int option_add(struct ks_uci *uci, struct ks_uci_section *section, struct
 	if (section->count == KS_UCI_VALUES)
 		return ks_import_fail(uci->import, "line %u: a section with so many options is not read",
 				      uci->import->line);
+	if (section->count == section->room && values_grow(uci, section))
+		return -ENOMEM;
 	section->key[section->count] = key;
 	section->value[section->count++] = value;
 	return 0;
@@ -122,15 +142,53 @@ static int sections_read(struct ks_uci *uci, const char *text, size_t length)
 
 /* --- zones --- */
 
-/* The device of a network, by its section in the text; its name without one. */
-static const char *device_find(struct ks_uci *uci, const char *network)
+static bool is_among(const char *word, const char *const *words, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!strcmp(words[i], word))
+			return true;
+	}
+	return false;
+}
+
+static const struct ks_uci_section *network_find(const struct ks_uci *uci, const char *name)
 {
 	for (const struct ks_uci_section *section = uci->sections; section; section = section->next) {
-		const char *device = ks_uci_option(section, "device", ks_uci_option(section, "ifname", NULL));
-
-		if (!strcmp(section->type, "interface") && !strcmp(section->name, network) && device)
-			return device;
+		if (!strcmp(section->type, "interface") && !strcmp(section->name, name))
+			return section;
 	}
+	return NULL;
+}
+
+/* The interface that OpenWrt makes for a network; NULL if only its kind of link would say which one. */
+static const char *device_of(struct ks_uci *uci, const struct ks_uci_section *section)
+{
+	static const char *const plain[] = { "static", "dhcp", "dhcpv6", "none", "unmanaged" };
+	static const char *const named[] = { "pppoe", "pppoa", "pptp", "l2tp", "3g", "6in4", "6to4", "6rd" };
+	const char *device = ks_uci_option(section, "device", ks_uci_option(section, "ifname", NULL));
+	const char *proto = ks_uci_option(section, "proto", "none");
+
+	if (is_among(proto, named, KS_ARRAY_SIZE(named)))
+		return ks_import_format(uci->import, "%s-%.40s", proto, section->name);
+	if (!strcmp(proto, "wireguard"))
+		return section->name;
+	if (!strcmp(ks_uci_option(section, "type", ""), "bridge"))
+		return ks_import_format(uci->import, "br-%.40s", section->name);
+	return is_among(proto, plain, KS_ARRAY_SIZE(plain)) ? device : NULL;
+}
+
+/* The device of a network, by its section in the text, or by the one that this is an alias of; its name without one. */
+static const char *device_find(struct ks_uci *uci, const char *network)
+{
+	const struct ks_uci_section *section = network_find(uci, network);
+	const char *device = section ? device_of(uci, section) : NULL;
+
+	for (unsigned i = 0; device && device[0] == '@' && i < ALIASES_MAX; i++) {
+		section = network_find(uci, device + 1);
+		device = section ? device_of(uci, section) : NULL;
+	}
+	if (device)
+		return device;
 	uci->guessed = true;
 	return network;
 }
@@ -138,17 +196,19 @@ static const char *device_find(struct ks_uci *uci, const char *network)
 static int interface_add(struct ks_uci *uci, const char *name, __u64 *all)
 {
 	char pattern[NAME_SIZE];
-	__u64 zones;
+	__u64 zones = 0;
 	int err;
 
 	snprintf(pattern, sizeof(pattern), "%s", name);
 	if (*pattern && pattern[strlen(pattern) - 1] == '+')
 		pattern[strlen(pattern) - 1] = '*';
 	err = ks_import_interface(uci->import, pattern, &zones);
-	if (err == -EINVAL)
-		return ks_import_fail(uci->import, "line %u: '%.40s' is no interface", uci->import->line, name);
 	*all |= err ? 0 : zones;
-	return err;
+	if (err != -EINVAL)
+		return err;
+	uci->guessed = true; /* its packets are those of no zone here */
+	return ks_import_note(uci->import,
+			      ks_import_format(uci->import, "'%.40s' is no interface that zones have here", name));
 }
 
 /* The interfaces of a zone: its devices, and those of its networks. */
@@ -189,35 +249,19 @@ static int zone_add(struct ks_uci *uci, const struct ks_uci_section *section)
 /* --- policies --- */
 
 static int policy_add(struct ks_uci *uci, struct ks_import_chain *chain, const struct ks_uci_zone *zone, __u64 from,
-		      __u64 to, const char *policy)
+		      __u64 to, const char *policy, const char *family)
 {
 	struct ks_draft draft;
 
 	ks_draft_begin(&draft, uci->import);
 	ks_draft_zones(&draft, false, from);
 	ks_draft_zones(&draft, true, to);
+	ks_uci_family(&draft, family);
 	draft.rule.kind = ks_uci_verdict(policy);
 	draft.quiet = true;
 	if (zone->narrow && ks_draft_unsaid(&draft, "only some networks of a zone", false))
 		return -E2BIG;
 	return ks_draft_end(&draft, chain);
-}
-
-static int masquerade_add(struct ks_uci *uci, const struct ks_uci_zone *zone)
-{
-	struct ks_draft draft;
-	int err;
-
-	if (!ks_uci_is_on(zone->section, "masq", false))
-		return 0;
-	if (ks_uci_option(zone->section, "masq_src", NULL) || ks_uci_option(zone->section, "masq_dest", NULL))
-		return ks_import_note(uci->import, "masquerading of some networks alone is not read");
-	ks_draft_begin(&draft, uci->import);
-	ks_draft_family(&draft, KS_IPV4);
-	ks_draft_zones(&draft, true, zone->zones);
-	draft.rule.kind = KS_IMPORT_MASQUERADE;
-	err = ks_draft_end(&draft, uci->post);
-	return err;
 }
 
 /* The policies of a zone, which come behind all rules. */
@@ -230,10 +274,10 @@ static int zone_end(struct ks_uci *uci, const struct ks_uci_zone *zone, const ch
 
 	uci->import->line = zone->section->line;
 	uci->import->text = zone->section->text;
-	err = policy_add(uci, uci->input, zone, zone->zones, SELF, input);
-	err = err ? err : policy_add(uci, uci->output, zone, SELF, zone->zones, output);
-	err = err ? err : policy_add(uci, uci->forward, zone, zone->zones, zone->zones, forward);
-	return err ? err : masquerade_add(uci, zone);
+	err = policy_add(uci, uci->input, zone, zone->zones, SELF, input, "any");
+	err = err ? err : policy_add(uci, uci->output, zone, SELF, zone->zones, output, "any");
+	err = err ? err : policy_add(uci, uci->forward, zone, zone->zones, zone->zones, forward, "any");
+	return err ? err : ks_uci_masquerade(uci, zone);
 }
 
 static int forwarding_add(struct ks_uci *uci, const struct ks_uci_section *section)
@@ -245,9 +289,10 @@ static int forwarding_add(struct ks_uci *uci, const struct ks_uci_section *secti
 		return 0;
 	if (!from || !to)
 		return ks_import_note(uci->import, "there is no such zone");
-	if (from->narrow || to->narrow || ks_uci_option(section, "family", NULL))
-		return ks_import_note(uci->import, "forwardings of some networks or of one family are not read");
-	return policy_add(uci, uci->forward, from, from->zones, to->zones, "ACCEPT");
+	if (from->narrow || to->narrow)
+		return ks_import_note(uci->import, "forwardings of some networks of a zone are not read");
+	return policy_add(uci, uci->forward, from, from->zones, to->zones, "ACCEPT",
+			  ks_uci_option(section, "family", "any"));
 }
 
 /* --- the whole --- */
@@ -320,9 +365,8 @@ static int rules_read(struct ks_uci *uci, bool of_all)
 
 static int others_read(struct ks_uci *uci)
 {
-	static const char *const silent[] = {
-		"rule", "zone", "defaults", "interface", "device", "globals", "loopback"
-	};
+	static const char *const silent[] = { "rule",	"zone",	   "defaults", "interface",
+					      "device", "globals", "loopback", "ipset" };
 	int err = 0;
 
 	for (const struct ks_uci_section *section = uci->sections; !err && section; section = section->next) {
@@ -338,6 +382,10 @@ static int others_read(struct ks_uci *uci)
 					     "floods of SYN are challenged here, and 'protect' bounds them");
 		else if (!strcmp(section->type, "redirect"))
 			err = ks_uci_redirect(uci, section);
+		else if (!strcmp(section->type, "nat"))
+			err = ks_uci_nat(uci, section);
+		else if (!strcmp(section->type, "include"))
+			err = ks_import_note(uci->import, "the rules of this file are not in the text");
 		else if (!strcmp(section->type, "forwarding"))
 			err = forwarding_add(uci, section);
 		else if (!known)
@@ -398,6 +446,7 @@ int ks_uci_read(struct ks_import *import, const char *text, size_t length)
 	for (unsigned i = 0; i < 3 && defaults; i++)
 		policies[i] = ks_uci_option(defaults, i == 0 ? "input" : i == 1 ? "output" : "forward", policies[i]);
 	err = bases_make(&uci, defaults, policies);
+	err = err ? err : ks_uci_sets(&uci);
 	err = err ? err : rules_read(&uci, true);
 	err = err ? err : rules_read(&uci, false);
 	err = err ? err : others_read(&uci);

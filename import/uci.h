@@ -6,14 +6,14 @@
 #include "import/draft.h"
 #include "import/words.h"
 
-#define KS_UCI_VALUES 128U
+#define KS_UCI_VALUES 65536U
 
 /* A section: its type, its name, and its options; those of a list stand several times. */
 struct ks_uci_section {
 	struct ks_uci_section *next;
 	const char *type, *name;
-	const char *key[KS_UCI_VALUES], *value[KS_UCI_VALUES];
-	unsigned count, line;
+	const char **key, **value;
+	unsigned count, room, line;
 	const char *text;
 };
 
@@ -31,6 +31,7 @@ struct ks_uci {
 	struct ks_uci_section *sections, **last;
 	struct ks_uci_zone *zones, **last_zone;
 	struct ks_import_chain *input, *output, *forward, *pre, *post;
+	struct ks_uci_set *sets;
 	bool guessed; /* the text does not name all interfaces */
 };
 
@@ -46,9 +47,48 @@ const struct ks_uci_zone *ks_uci_zone_find(const struct ks_uci *uci, const char 
 /* The verdict of a word such as "ACCEPT"; DROP for all others. */
 enum ks_verdict_kind ks_uci_verdict(const char *word);
 
-/* Reads a section that is a rule or a redirect. Return 0 or -errno. */
+/* --- parts of rules: uci_rule.c --- */
+
+typedef int ks_uci_value(struct ks_uci *uci, struct ks_draft *draft, const char *value, struct ks_ranges *ranges);
+
+ks_uci_value ks_uci_number, ks_uci_address;
+
+/*
+ * Restricts a dimension to all values of an option; those behind '!' are taken away. A value that is none makes a condition that
+ * nothing of ours says. Returns 0 or -errno.
+ */
+int ks_uci_values(struct ks_uci *uci, struct ks_draft *draft, const struct ks_uci_section *section, const char *key,
+		  enum ks_dim dim, ks_uci_value *read);
+
+/* A condition that nothing of ours says. */
+int ks_uci_unsaid(struct ks_draft *draft, const char *key, const char *value);
+
+/* The conditions that rules, redirects and new sources have alike. Returns 0 or -errno. */
+int ks_uci_conditions(struct ks_uci *uci, struct ks_draft *draft, const struct ks_uci_section *section);
+
+/* "ipv4", "ipv6" or "any" */
+void ks_uci_family(struct ks_draft *draft, const char *family);
+
+/* A source or destination zone, by its name or "*". Returns 0 or -errno. */
+int ks_uci_zone(struct ks_uci *uci, struct ks_draft *draft, bool to, const char *name);
+
+/* --- sets and times: uci_set.c --- */
+
+/* Makes the sets of the text. Return 0 or -errno. */
+int ks_uci_sets(struct ks_uci *uci);
+int ks_uci_set(struct ks_uci *uci, struct ks_draft *draft, const struct ks_uci_section *section);
+int ks_uci_macs(struct ks_draft *draft, const struct ks_uci_section *section);
+
+/* Times of the day and days of the week, when the verdict is known: its ends are those that let less pass. */
+int ks_uci_times(struct ks_draft *draft, const struct ks_uci_section *section);
+
+/* --- sections --- */
+
+/* Reads a section that is a rule, a redirect, a new source, or the masquerading of a zone. Return 0 or -errno. */
 int ks_uci_rule(struct ks_uci *uci, const struct ks_uci_section *section);
 int ks_uci_redirect(struct ks_uci *uci, const struct ks_uci_section *section);
+int ks_uci_nat(struct ks_uci *uci, const struct ks_uci_section *section);
+int ks_uci_masquerade(struct ks_uci *uci, const struct ks_uci_zone *zone);
 
 int ks_uci_read(struct ks_import *import, const char *text, size_t length);
 

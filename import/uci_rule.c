@@ -15,21 +15,22 @@
 
 /* The options that are read here, and those that change nothing; all others are conditions that nothing of ours says. */
 static const char *const known[] = {
-	"name",	       "src",	  "dest",    "proto",	   "src_ip",	     "dest_ip",	       "src_port", "dest_port",
-	"src_dport",   "src_dip", "src_mac", "icmp_type",  "family",	     "target",	       "enabled",  "limit",
-	"limit_burst", "log",	  "counter", "reflection", "reflection_src", "reflection_zone"
+	"name",	      "src",	    "dest",	 "proto",	   "src_ip",	      "dest_ip",
+	"src_port",   "dest_port",  "src_dport", "src_dip",	   "src_mac",	      "icmp_type",
+	"family",     "target",	    "enabled",	 "limit",	   "limit_burst",     "log",
+	"counter",    "reflection", "ipset",	 "weekdays",	   "start_time",      "stop_time",
+	"utc_time",   "snat_ip",    "snat_port", "reflection_src", "reflection_zone", "helper",
+	"set_helper", "log_limit",  "comment",	 "device",	   "direction"
 };
 
-typedef int value_fn(struct ks_uci *uci, struct ks_draft *draft, const char *value, struct ks_ranges *ranges);
-
-static int unsaid(struct ks_draft *draft, const char *key, const char *value)
+int ks_uci_unsaid(struct ks_draft *draft, const char *key, const char *value)
 {
 	return ks_draft_unsaid(draft, ks_import_format(draft->import, "%.40s %.100s", key, value), false);
 }
 
 /* --- values, of which an option may have several --- */
 
-static int number_value(struct ks_uci *uci, struct ks_draft *draft, const char *value, struct ks_ranges *ranges)
+int ks_uci_number(struct ks_uci *uci, struct ks_draft *draft, const char *value, struct ks_ranges *ranges)
 {
 	const char dash = strchr(value, ':') ? ':' : '-';
 	__u32 low, high;
@@ -38,7 +39,7 @@ static int number_value(struct ks_uci *uci, struct ks_draft *draft, const char *
 	return err ? err : ks_ranges_number(ranges, low, high);
 }
 
-static int address_value(struct ks_uci *uci, struct ks_draft *draft, const char *value, struct ks_ranges *ranges)
+int ks_uci_address(struct ks_uci *uci, struct ks_draft *draft, const char *value, struct ks_ranges *ranges)
 {
 	return ks_ranges_address(ranges, value);
 }
@@ -74,93 +75,144 @@ static int icmp_value(struct ks_uci *uci, struct ks_draft *draft, const char *va
 				(__u32)type << KS_ICMP_TYPE_SHIFT | (__u32)(code < 0 ? 255 : code));
 }
 
-/* Restricts a dimension to all values of an option; a '!' before the only one means all others. */
-static int option_read(struct ks_uci *uci, struct ks_draft *draft, const struct ks_uci_section *section,
-		       const char *key, enum ks_dim dim, value_fn *read)
+/* The values of an option, and those behind '!'. */
+struct values {
+	struct ks_ranges ranges[2];
+	bool any[2];
+};
+
+/* Reads all values. Returns 0, -EINVAL for one that is none (*odd), or -errno. */
+static int values_read(struct ks_uci *uci, struct ks_draft *draft, const struct ks_uci_section *section,
+		       const char *key, ks_uci_value *read, struct values *values, const char **odd)
 {
-	ks_auto_ranges struct ks_ranges ranges = { 0 };
-	struct ks_spans spans[2];
-	bool negated = false, any = false;
 	char part[PART];
 	int err = 0;
 
-	for (unsigned i = 0; i < section->count; i++) {
+	for (unsigned i = 0; !err && i < section->count; i++) {
 		if (strcmp(section->key[i], key) != 0)
 			continue;
-		for (const char *rest = section->value[i]; rest;) {
+		for (const char *rest = *odd = section->value[i]; !err && rest;) {
+			bool negated;
+
 			ks_word_part(&rest, ' ', part, sizeof(part));
 			if (!*part)
 				continue;
 			negated = part[0] == '!';
-			if (negated && any)
-				return unsaid(draft, key, section->value[i]);
-			any = true;
-			err = read(uci, draft, part + negated, &ranges);
-			if (err || (negated && rest))
-				return err == -EINVAL || !err ? unsaid(draft, key, section->value[i]) : err;
+			values->any[negated] = true;
+			err = read(uci, draft, part + negated, &values->ranges[negated]);
 		}
 	}
-	if (!any)
-		return 0;
-	err = ks_ranges_take(uci->import, &ranges, spans);
-	if (err)
-		return err;
-	if (dim == KS_DIM_SRC || dim == KS_DIM_DST) {
-		if (!ks_uci_option(section, "family", NULL))
-			ks_draft_written(draft, spans);
-		return ks_draft_addresses(draft, dim, spans, negated);
+	return err;
+}
+
+static int values_apply(struct ks_uci *uci, struct ks_draft *draft, struct values *values, enum ks_dim dim,
+			bool families)
+{
+	struct ks_spans spans[2];
+	int err = 0;
+
+	for (unsigned negated = 0; !err && negated < 2; negated++) {
+		if (!values->any[negated])
+			continue;
+		err = ks_ranges_take(uci->import, &values->ranges[negated], spans);
+		if (err)
+			return err;
+		if (dim == KS_DIM_SRC || dim == KS_DIM_DST) {
+			if (families)
+				ks_draft_written(draft, spans);
+			err = ks_draft_addresses(draft, dim, spans, negated);
+			continue;
+		}
+		if (dim != KS_DIM_ICMP)
+			ks_draft_ported(draft);
+		err = ks_draft_numbers(draft, dim, &spans[0], negated);
 	}
-	if (dim != KS_DIM_ICMP)
-		ks_draft_ported(draft);
-	return ks_draft_numbers(draft, dim, &spans[0], negated);
+	return err;
+}
+
+int ks_uci_values(struct ks_uci *uci, struct ks_draft *draft, const struct ks_uci_section *section, const char *key,
+		  enum ks_dim dim, ks_uci_value *read)
+{
+	struct values values = { 0 };
+	const char *odd = "";
+	int err = values_read(uci, draft, section, key, read, &values, &odd);
+
+	if (err == -EINVAL)
+		err = ks_uci_unsaid(draft, key, odd);
+	else if (!err)
+		err = values_apply(uci, draft, &values, dim, !ks_uci_option(section, "family", NULL));
+	ks_ranges_fini(&values.ranges[0]);
+	ks_ranges_fini(&values.ranges[1]);
+	return err;
 }
 
 /* --- protocols and zones --- */
 
-static int protos_read(struct ks_draft *draft, const struct ks_uci_section *section)
+/* Adds the protocols of a value. Returns 1 for all of them, 0, or -EINVAL for one that is not known. */
+static int protos_add(const char *value, __u64 protos[KS_PROTO_WORDS])
 {
-	__u64 protos[KS_PROTO_WORDS] = { 0 };
+	__u64 number;
 	char part[PART];
 
-	for (const char *rest = ks_uci_option(section, "proto", "tcp udp"); rest;) {
+	for (const char *rest = value; rest;) {
 		int proto;
 
 		ks_word_part(&rest, ' ', part, sizeof(part));
 		if (!*part)
 			continue;
 		if (!strcmp(part, "all") || !strcmp(part, "any") || !strcmp(part, "0"))
-			return 0;
+			return 1;
 		if (!strcmp(part, "tcpudp")) {
 			protos[0] |= 1ULL << KS_PROTO_TCP | 1ULL << KS_PROTO_UDP;
 			continue;
 		}
 		proto = ks_proto_from_name(!strcmp(part, "ipv6-icmp") ? "icmpv6" : part);
-		if (proto < 0)
-			return unsaid(draft, "proto", part);
+		if (proto < 0 && ks_value_number(part, 0, 255, &number))
+			return -EINVAL;
+		proto = proto < 0 ? (int)number : proto;
 		protos[proto / 64] |= 1ULL << proto % 64;
 		if (proto == KS_PROTO_ICMP) /* means that of the family */
 			protos[KS_PROTO_ICMPV6 / 64] |= 1ULL << KS_PROTO_ICMPV6 % 64;
 	}
+	return 0;
+}
+
+/* An option, or a list of them. */
+static int protos_read(struct ks_draft *draft, const struct ks_uci_section *section)
+{
+	__u64 protos[KS_PROTO_WORDS] = { 0 };
+	bool any = false;
+
+	for (unsigned i = 0; i < section->count; i++) {
+		int is;
+
+		if (strcmp(section->key[i], "proto") != 0)
+			continue;
+		any = true;
+		is = protos_add(section->value[i], protos);
+		if (is)
+			return is < 0 ? ks_uci_unsaid(draft, "proto", section->value[i]) : 0;
+	}
+	if (!any)
+		protos_add("tcp udp", protos);
 	ks_import_match_protos(&draft->match[0], protos);
 	return 0;
 }
 
-static int zone_read(struct ks_uci *uci, struct ks_draft *draft, bool to, const char *name)
+int ks_uci_zone(struct ks_uci *uci, struct ks_draft *draft, bool to, const char *name)
 {
 	const struct ks_uci_zone *zone = ks_uci_zone_find(uci, name);
 
 	if (!strcmp(name, "*"))
 		return ks_draft_zones(draft, to, ~SELF);
 	if (!zone)
-		return unsaid(draft, "zone", name);
+		return ks_uci_unsaid(draft, "zone", name);
 	ks_draft_zones(draft, to, zone->zones);
-	return zone->narrow ? unsaid(draft, "some networks of zone", name) : 0;
+	return zone->narrow ? ks_uci_unsaid(draft, "some networks of zone", name) : 0;
 }
 
-static void family_read(struct ks_draft *draft, const struct ks_uci_section *section)
+void ks_uci_family(struct ks_draft *draft, const char *family)
 {
-	const char *family = ks_uci_option(section, "family", "any");
-
 	if (strstr(family, "4"))
 		ks_draft_family(draft, KS_IPV4);
 	else if (strstr(family, "6"))
@@ -177,24 +229,9 @@ static int others_read(struct ks_draft *draft, const struct ks_uci_section *sect
 		for (size_t at = 0; at < KS_ARRAY_SIZE(known); at++)
 			is |= !strcmp(known[at], section->key[i]);
 		if (!is)
-			err = unsaid(draft, section->key[i], section->value[i]);
+			err = ks_uci_unsaid(draft, section->key[i], section->value[i]);
 	}
 	return err;
-}
-
-static int mac_read(struct ks_draft *draft, const struct ks_uci_section *section)
-{
-	const char *mac = ks_uci_option(section, "src_mac", NULL);
-	char text[PART];
-	__u8 bytes[6];
-
-	if (!mac)
-		return 0;
-	if (ks_value_mac(mac, bytes))
-		return unsaid(draft, "src_mac", mac);
-	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", bytes[0], bytes[1], bytes[2], bytes[3], bytes[4],
-		 bytes[5]);
-	return ks_draft_condition(draft, KS_WORD_MAC, text, false);
 }
 
 /* "1000/sec": as many packets are let through; for other targets nobody knows which ones. */
@@ -217,22 +254,42 @@ static int limit_read(struct ks_uci *uci, struct ks_draft *draft, const struct k
 	if (draft->rule.kind != KS_IMPORT_ACCEPT || !limit->unit ||
 	    ks_value_number(number, 1, 1000000000, &limit->amount) ||
 	    ks_value_number(ks_uci_option(section, "limit_burst", "5"), 1, 1000000000, &limit->burst))
-		return unsaid(draft, "limit", value);
+		return ks_uci_unsaid(draft, "limit", value);
 	draft->rule.limit = limit;
 	return 0;
 }
 
+/* An interface, with the direction in which packets pass it. */
+static int device_read(struct ks_uci *uci, struct ks_draft *draft, const struct ks_uci_section *section)
+{
+	const char *device = ks_uci_option(section, "device", NULL);
+	const char *direction = ks_uci_option(section, "direction", "");
+	const bool out = !strcmp(direction, "out"), negated = device && device[0] == '!';
+	__u64 zones = 0;
+	int err;
+
+	if (!device)
+		return 0;
+	err = strcmp(direction, "in") != 0 && !out ? -EINVAL
+						   : ks_import_interface(uci->import, device + negated, &zones);
+	if (err == -EINVAL)
+		return ks_uci_unsaid(draft, "device", device);
+	return err ? err : ks_draft_zones(draft, out, negated ? ~zones : zones);
+}
+
 /* The conditions that rules and redirects have alike. */
-static int conditions_read(struct ks_uci *uci, struct ks_draft *draft, const struct ks_uci_section *section)
+int ks_uci_conditions(struct ks_uci *uci, struct ks_draft *draft, const struct ks_uci_section *section)
 {
 	int err;
 
 	ks_draft_begin(draft, uci->import);
-	family_read(draft, section);
+	ks_uci_family(draft, ks_uci_option(section, "family", "any"));
 	err = protos_read(draft, section);
-	err = err ? err : option_read(uci, draft, section, "src_ip", KS_DIM_SRC, address_value);
-	err = err ? err : option_read(uci, draft, section, "src_port", KS_DIM_SPORT, number_value);
-	err = err ? err : mac_read(draft, section);
+	err = err ? err : ks_uci_values(uci, draft, section, "src_ip", KS_DIM_SRC, ks_uci_address);
+	err = err ? err : ks_uci_values(uci, draft, section, "src_port", KS_DIM_SPORT, ks_uci_number);
+	err = err ? err : device_read(uci, draft, section);
+	err = err ? err : ks_uci_macs(draft, section);
+	err = err ? err : ks_uci_set(uci, draft, section);
 	return err ? err : others_read(draft, section);
 }
 
@@ -247,10 +304,10 @@ static int icmp_read(struct ks_uci *uci, struct ks_draft *draft, const struct ks
 	if (!types)
 		return 0;
 	if (strcmp(proto, "icmp") != 0 && strcmp(proto, "icmpv6") != 0 && strcmp(proto, "ipv6-icmp") != 0)
-		return unsaid(draft, "icmp_type", types); /* only of some of the protocols */
+		return ks_uci_unsaid(draft, "icmp_type", types); /* only of some of the protocols */
 	if (draft->match[0].has[0] && draft->match[0].has[1]) /* a rule of both families means the older one */
 		ks_draft_family(draft, KS_IPV4);
-	return option_read(uci, draft, section, "icmp_type", KS_DIM_ICMP, icmp_value);
+	return ks_uci_values(uci, draft, section, "icmp_type", KS_DIM_ICMP, icmp_value);
 }
 
 /* The chain of a rule, by the ends that it names. */
@@ -281,57 +338,16 @@ int ks_uci_rule(struct ks_uci *uci, const struct ks_uci_section *section)
 
 	if (!ks_uci_is_on(section, "enabled", true))
 		return 0;
-	err = conditions_read(uci, &draft, section);
-	err = err ? err : option_read(uci, &draft, section, "dest_ip", KS_DIM_DST, address_value);
-	err = err ? err : option_read(uci, &draft, section, "dest_port", KS_DIM_DPORT, number_value);
+	err = ks_uci_conditions(uci, &draft, section);
+	err = err ? err : ks_uci_values(uci, &draft, section, "dest_ip", KS_DIM_DST, ks_uci_address);
+	err = err ? err : ks_uci_values(uci, &draft, section, "dest_port", KS_DIM_DPORT, ks_uci_number);
 	err = err ? err : icmp_read(uci, &draft, section);
 	if (!err && from)
-		err = zone_read(uci, &draft, false, from);
+		err = ks_uci_zone(uci, &draft, false, from);
 	if (!err && to)
-		err = zone_read(uci, &draft, true, to);
+		err = ks_uci_zone(uci, &draft, true, to);
 	err = err ? err : target_read(uci, &draft, section);
+	err = err ? err : ks_uci_times(&draft, section);
 	err = err ? err : limit_read(uci, &draft, section);
 	return err ? err : ks_draft_end(&draft, rule_chain(uci, section));
-}
-
-/* --- redirects --- */
-
-/* The new destination of a redirect, or the new source. */
-static int target_make(struct ks_uci *uci, struct ks_draft *draft, const char *address, const char *port)
-{
-	struct ks_import_target *target = &draft->rule.target;
-	__u32 low, high;
-
-	if (address && (ks_value_range(address, &target->range, &target->family) || strchr(address, '/')))
-		draft->rule.trouble = "its new address is no address";
-	if (port && (ks_word_ports(port, '-', KS_PORT_MAX, &low, &high) || !low))
-		draft->rule.trouble = "its new port is no port";
-	if (draft->rule.trouble)
-		return 0;
-	target->address = address;
-	target->port = port ? (__u16)low : 0;
-	target->port_last = port ? (__u16)high : 0;
-	if (address)
-		ks_draft_family(draft, target->family);
-	return 0;
-}
-
-int ks_uci_redirect(struct ks_uci *uci, const struct ks_uci_section *section)
-{
-	const char *target = ks_uci_option(section, "target", "DNAT");
-	const char *address = ks_uci_option(section, "dest_ip", NULL);
-	struct ks_draft draft;
-	int err;
-
-	if (!ks_uci_is_on(section, "enabled", true))
-		return 0;
-	if (strcmp(target, "DNAT") != 0)
-		return ks_import_note(uci->import, "redirects to new sources are not read: 'nat' says them");
-	err = conditions_read(uci, &draft, section);
-	err = err ? err : zone_read(uci, &draft, false, ks_uci_option(section, "src", "*"));
-	err = err ? err : option_read(uci, &draft, section, "src_dip", KS_DIM_DST, address_value);
-	err = err ? err : option_read(uci, &draft, section, "src_dport", KS_DIM_DPORT, number_value);
-	draft.rule.kind = address ? KS_IMPORT_FORWARD : KS_IMPORT_REDIRECT;
-	err = err ? err : target_make(uci, &draft, address, ks_uci_option(section, "dest_port", NULL));
-	return err ? err : ks_draft_end(&draft, uci->pre);
 }

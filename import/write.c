@@ -381,11 +381,22 @@ static void rules_write(struct writer *writer, const struct ks_plan *plan)
 
 /* --- the whole --- */
 
+static void zone_write(FILE *out, const char *name, const char *interface, unsigned mss)
+{
+	fprintf(out, "zone %s { %s", name, interface);
+	if (mss == KS_IMPORT_MSS_MTU)
+		fputs(", mss mtu", out);
+	else if (mss)
+		fprintf(out, ", mss %u", mss);
+	fputs(" }\n", out);
+}
+
 static void zones_write(const struct ks_import *import, FILE *out)
 {
 	for (unsigned i = 0; i < import->zones; i++)
-		fprintf(out, "zone %s { %s }\n", import->zone[i].name, import->zone[i].interface);
-	fputs("zone rest { * }\n\n", out);
+		zone_write(out, import->zone[i].name, import->zone[i].interface, import->zone[i].mss);
+	zone_write(out, "rest", "*", import->rest_mss);
+	fputc('\n', out);
 }
 
 static void families_write(const struct ks_import *import, FILE *out)
