@@ -289,34 +289,41 @@ const __u8 *ks_engine_output(const struct ks_engine *engine, __u32 *length)
 	return engine->changed ? engine->output : engine->frame->data;
 }
 
-/* A bucket in which a flow is looked for. */
+/* The slot that a packet's flow lies in, or will: one with this tag in this bucket. */
 struct place {
 	const struct ks_bucket *bucket; /* NULL: the packet is not looked for */
 	const struct ks_tags *tags;
+	__u16 tag; /* 0: of a free slot */
 };
 
-/* Fetches the tags of the first (n = 0) or second bucket of a hash. */
-static ks_inline struct place prefetch_tags(const struct ks_engine *engine, __u64 hash, __u32 n)
+/* The first (n = 0) or second bucket of a hash. */
+static ks_inline struct place place_of(const struct ks_engine *engine, __u64 hash, __u32 n, __u16 tag)
 {
 	__u32 index = ks_table_bucket(&engine->shape, hash, n);
-	struct place place = { .bucket = &engine->buckets[index],
-			       .tags = ks_tags_of(engine->buckets, engine->shape.buckets, index) };
+
+	return (struct place){ .bucket = &engine->buckets[index],
+			       .tags = ks_tags_of(engine->buckets, engine->shape.buckets, index),
+			       .tag = tag };
+}
+
+static ks_inline struct place prefetch_tags(const struct ks_engine *engine, __u64 hash, __u32 n)
+{
+	struct place place = place_of(engine, hash, n, ks_table_tag(hash));
 
 	__builtin_prefetch(place.tags);
 	return place;
 }
 
-/* Fetches the two lines of the flow whose tag fits, to be written. Returns false if no tag does. */
-static ks_inline bool prefetch_flow(const struct place *place, __u64 hash)
+/* Fetches the two lines of the slot whose tag fits, to be written. Returns false if no tag does. */
+static ks_inline bool prefetch_slot(const struct place *place, __u64 hash)
 {
 	const struct ks_bucket *bucket = place->bucket;
 	const struct ks_tags *tags = place->tags;
-	__u16 tag = ks_table_tag(hash);
 
 	for (__u32 k = 0; k < KS_BUCKET_SLOTS; k++) {
 		__u32 i = ks_table_slot(hash, k);
 
-		if (ks_load_hint(&tags->tag[i]) != tag)
+		if (ks_load_hint(&tags->tag[i]) != place->tag)
 			continue;
 		__builtin_prefetch(&bucket->slot[i].key, 1);
 		__builtin_prefetch(&bucket->slot[i].flow.volume, 1);
@@ -325,9 +332,16 @@ static ks_inline bool prefetch_flow(const struct place *place, __u64 hash)
 	return false;
 }
 
+/* Of a flow that is new: the line with the claim of its first bucket, and the slot that it will get there, if one is free. */
+static ks_inline void prefetch_room(const struct place *place, __u64 hash)
+{
+	__builtin_prefetch(&place->bucket->claim, 1);
+	prefetch_slot(place, hash);
+}
+
 /*
  * Fetches the flows of a burst. One flow in seven lies in its second bucket, and its packet would wait for memory alone: the tags
- * of these are fetched while the other flows are.
+ * of these are fetched while the other flows are. One that is in neither is new.
  */
 static ks_inline void burst_prefetch(const struct ks_engine *engine, struct place *place, unsigned count,
 				     const struct ks_inspection *insp)
@@ -335,13 +349,19 @@ static ks_inline void burst_prefetch(const struct ks_engine *engine, struct plac
 	unsigned late[KS_BURST_MAX], n = 0;
 
 	for (unsigned i = 0; i < count; i++) {
-		if (!place[i].bucket || prefetch_flow(&place[i], insp[i].flow.hash))
+		if (!place[i].bucket || prefetch_slot(&place[i], insp[i].flow.hash))
 			continue;
 		place[i] = prefetch_tags(engine, insp[i].flow.hash, 1);
 		late[n++] = i;
 	}
-	for (unsigned k = 0; k < n; k++)
-		prefetch_flow(&place[late[k]], insp[late[k]].flow.hash);
+	for (unsigned k = 0; k < n; k++) {
+		unsigned i = late[k];
+
+		if (prefetch_slot(&place[i], insp[i].flow.hash))
+			continue;
+		place[i] = place_of(engine, insp[i].flow.hash, 0, 0);
+		prefetch_room(&place[i], insp[i].flow.hash);
+	}
 }
 
 /*
@@ -355,8 +375,12 @@ static ks_inline void fetch_again(const struct place *place, unsigned count, uns
 {
 	unsigned next = at + FETCH_AHEAD;
 
-	if (next < count && place[next].bucket)
-		prefetch_flow(&place[next], insp[next].flow.hash);
+	if (next >= count || !place[next].bucket)
+		return;
+	if (ks_likely(place[next].tag))
+		prefetch_slot(&place[next], insp[next].flow.hash);
+	else
+		prefetch_room(&place[next], insp[next].flow.hash);
 }
 
 /* At most KS_BURST_MAX frames. */
