@@ -54,6 +54,7 @@ int bench_gro(const struct bench_opts *opts);
 int bench_sink(const struct bench_opts *opts);
 int bench_serve(const struct bench_opts *opts);
 int bench_connect(const struct bench_opts *opts);
+int bench_handshake(const struct bench_opts *opts);
 
 /* Reads --macs. Returns 0 or -EINVAL. */
 #define BENCH_MACS 12

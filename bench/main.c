@@ -34,6 +34,7 @@ static const struct {
 	{ "gro", bench_gro, "turn receive offload of --device on, so that a veth takes redirected frames" },
 	{ "serve", bench_serve, "answer TCP connections to --address and --port until standard input ends" },
 	{ "connect", bench_connect, "make --count TCP connections to --address and --port" },
+	{ "handshake", bench_handshake, "time to open each of --count TCP connections to --address and --port" },
 };
 
 enum { OPT_BOOL, OPT_NUMBER, OPT_TEXT };
