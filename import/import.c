@@ -74,6 +74,7 @@ static void import_begin_again(struct ks_import *import, const struct ks_import 
 	memcpy(import->zone, first->zone, sizeof(import->zone));
 	import->zones = first->zones;
 	import->marks = first->marks;
+	import->filled = first->filled;
 }
 
 static int text_import(enum ks_import_form form, const char *text, size_t length, const char *origin, FILE *out,

@@ -34,7 +34,28 @@ static int entries_add(struct ks_import *import, struct ks_named_spans *set, con
 	return err;
 }
 
-static int set_create(struct ks_import *import, const char *name, const char *type)
+/* A set whose entries end by themselves is a run-time set. Returns true if the line of a set says so. */
+static bool is_dynamic(const struct ks_words_line *words)
+{
+	for (unsigned i = words->at; i < words->count; i++) {
+		if (!strcmp(words->word[i], "timeout"))
+			return true;
+	}
+	return false;
+}
+
+static int dynamic_create(struct ks_import *import, const char *name)
+{
+	struct ks_named_spans *set;
+
+	if (ks_import_dynamic_find(import, name))
+		return ks_import_fail(import, "line %u: set %.40s is made twice", import->line, name);
+	if (strlen(name) >= KS_IMPORT_NAME - 2)
+		return ks_import_note(import, "run-time sets have shorter names");
+	return ks_import_dynamic(import, name, &set);
+}
+
+static int set_create(struct ks_import *import, const char *name, const char *type, bool dynamic)
 {
 	struct ks_named_spans *set;
 
@@ -42,6 +63,8 @@ static int set_create(struct ks_import *import, const char *name, const char *ty
 		return ks_import_note(import, "sets of ours hold addresses or ports alone");
 	if (ks_import_set_find(import, name))
 		return ks_import_fail(import, "line %u: set %.40s is made twice", import->line, name);
+	if (dynamic)
+		return dynamic_create(import, name);
 	set = ks_pool_alloc(&import->pool, sizeof(*set));
 	if (!set)
 		return -ENOMEM;
@@ -61,8 +84,10 @@ int ks_ipset_line(struct ks_import *import, struct ks_words_line *words)
 	if (!verb || !name || !value)
 		return ks_import_fail(import, "line %u: a set needs a name and a type or an entry", import->line);
 	if (!strcmp(verb, "create"))
-		return set_create(import, name, value);
+		return set_create(import, name, value, is_dynamic(words));
 	set = ks_import_set_find(import, name);
+	if (!set)
+		set = (struct ks_named_spans *)ks_import_dynamic_find(import, name);
 	if (!set)
 		return 0; /* its kind was noted */
 	for (const char *word = ks_words_take(words); word; word = ks_words_take(words)) {
@@ -73,11 +98,11 @@ int ks_ipset_line(struct ks_import *import, struct ks_words_line *words)
 	return err == -EINVAL ? ks_import_fail(import, "line %u: '%.60s' is no address", import->line, value) : err;
 }
 
-int ks_ipset_end(struct ks_import *import)
+static int sets_sort(struct ks_import *import, struct ks_named_spans *sets)
 {
 	int err = 0;
 
-	for (struct ks_named_spans *set = import->sets; !err && set; set = set->next) {
+	for (struct ks_named_spans *set = sets; !err && set; set = set->next) {
 		ks_auto_ranges struct ks_ranges ranges = { 0 };
 
 		err = ks_ranges_spans(&ranges, 0, &set->spans[0]);
@@ -85,4 +110,11 @@ int ks_ipset_end(struct ks_import *import)
 		err = err ? err : ks_ranges_take(import, &ranges, set->spans);
 	}
 	return err;
+}
+
+int ks_ipset_end(struct ks_import *import)
+{
+	int err = sets_sort(import, import->sets);
+
+	return err ? err : sets_sort(import, import->dynamic);
 }

@@ -289,12 +289,17 @@ static int read_src_type(struct ks_iptables *ipt, const char *value, bool negate
 static int read_set(struct ks_iptables *ipt, const char *value, bool negated)
 {
 	const char *direction = ks_words_take(&ipt->words);
-	const struct ks_named_spans *set = ks_import_set_find(ipt->import, value);
+	const bool source = direction && !strcmp(direction, "src");
+	const struct ks_named_spans *set = ks_import_set_find(ipt->import, value),
+				    *dynamic = ks_import_dynamic_find(ipt->import, value);
 
-	if (set && direction && !strcmp(direction, "src"))
-		return ks_draft_addresses(&ipt->draft, KS_DIM_SRC, set->spans, negated);
-	if (set && direction && !strcmp(direction, "dst"))
-		return ks_draft_addresses(&ipt->draft, KS_DIM_DST, set->spans, negated);
+	if (ks_import_is_filled(ipt->import, value) || (!source && (!direction || strcmp(direction, "dst") != 0)))
+		set = dynamic = NULL;
+	if (dynamic)
+		return ks_draft_condition(&ipt->draft, source ? KS_WORD_SOURCE : KS_WORD_DESTINATION,
+					  ks_import_format(ipt->import, "@%s", dynamic->name), negated);
+	if (set)
+		return ks_draft_addresses(&ipt->draft, source ? KS_DIM_SRC : KS_DIM_DST, set->spans, negated);
 	return ks_draft_unsaid(
 		&ipt->draft,
 		ks_import_format(ipt->import, "--match-set %.60s %.20s", value, direction ? direction : ""), negated);
@@ -390,6 +395,21 @@ static int read_mark(struct ks_iptables *ipt, const char *value, bool negated)
 				  negated);
 }
 
+/*
+ * The user of the socket. Of what has none, such as resets, no rule of ours with users knows anything, but '!' is about it, too. Only
+ * rules that decide whether packets pass ask for users.
+ */
+static int read_user(struct ks_iptables *ipt, const char *value, bool negated)
+{
+	const bool filters = !strcmp(ipt->table, "filter") || !strcmp(ipt->table, "mangle");
+	__u32 low, high;
+
+	if (negated || !filters || ks_word_ports(value, '-', 0xfffffffeU, &low, &high))
+		return ks_draft_unsaid(&ipt->draft, ks_import_format(ipt->import, "--uid-owner %.60s", value), negated);
+	ks_draft_zones(&ipt->draft, false, 1ULL << KS_ZONE_SELF);
+	return number_read(ipt, KS_WORD_USER, 0xfffffffeU, low, high, false);
+}
+
 /* Sources are believed by zone here, as strict as this. */
 static int read_invert(struct ks_iptables *ipt, const char *value, bool negated)
 {
@@ -473,6 +493,7 @@ static const struct {
 	{ "--dscp", read_dscp, false },
 	{ "--mac-source", read_mac, false },
 	{ "--mark", read_mark, false },
+	{ "--uid-owner", read_user, false },
 	{ "--invert", read_invert, true },
 	{ "--validmark", read_nothing, true },
 	{ "--loose", read_nothing, true },
@@ -493,6 +514,49 @@ int ks_iptables_unsaid(struct ks_iptables *ipt, const char *option, bool negated
 	return ks_draft_unsaid(&ipt->draft, text, negated);
 }
 
+static bool is_recent(const char *word)
+{
+	static const char *const words[] = { "--set",	   "--rcheck", "--update", "--remove", "--seconds", "--reap",
+					     "--hitcount", "--rttl",   "--name",   "--mask",   "--rsource", "--rdest" };
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(words); i++) {
+		if (!strcmp(words[i], word))
+			return true;
+	}
+	return false;
+}
+
+#define RECENT_HINT " (a limit per source with 'overload @set' does so here)"
+
+/* Words of the module recent, from its first one on: what comes to a list is no condition, but what is in it. */
+static int recent_read(struct ks_iptables *ipt, const char *option, bool negated)
+{
+	static const char *const valued[] = { "--name", "--mask", "--seconds", "--hitcount" };
+	static const char *const alone[] = { "--set", "--rsource", "--rdest" };
+	char text[160] = "recent";
+	size_t length = strlen(text);
+	bool asks = negated;
+
+	for (; option; option = ks_words_peek(&ipt->words)[0] == '-' ? ks_words_take(&ipt->words) : NULL) {
+		const char *value = NULL;
+		bool quiet = false;
+
+		for (size_t i = 0; i < KS_ARRAY_SIZE(valued); i++)
+			value = strcmp(valued[i], option) ? value : ks_words_take(&ipt->words);
+		for (size_t i = 0; i < KS_ARRAY_SIZE(alone); i++)
+			quiet |= !strcmp(alone[i], option);
+		asks |= !value && !quiet;
+		if (length < sizeof(text))
+			length += (size_t)snprintf(text + length, sizeof(text) - length, " %s%s%s", option,
+						   value ? " " : "", value ? value : "");
+		if (!ks_words_peek(&ipt->words) || !is_recent(ks_words_peek(&ipt->words)))
+			break;
+	}
+	if (!asks)
+		return 0;
+	return ks_draft_unsaid(&ipt->draft, ks_import_format(ipt->import, "%s" RECENT_HINT, text), negated);
+}
+
 bool ks_iptables_is_condition(const char *word)
 {
 	for (size_t i = 0; i < KS_ARRAY_SIZE(options); i++) {
@@ -509,6 +573,8 @@ int ks_iptables_match(struct ks_iptables *ipt, const char *option, bool negated)
 
 	if (is)
 		return KS_MIN(is, 0);
+	if (!strcmp(ipt->module, "recent") && is_recent(option))
+		return recent_read(ipt, option, negated);
 	for (size_t i = 0; i < KS_ARRAY_SIZE(options); i++) {
 		if (strcmp(options[i].name, option) != 0)
 			continue;

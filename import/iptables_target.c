@@ -154,21 +154,44 @@ static int read_mark(struct ks_iptables *ipt)
 {
 	ipt->import->marks = true;
 	ipt->draft.rule.kind = KS_IMPORT_SKIPPED;
-	return ks_import_note(ipt->import, "rules here set no marks");
+	return ks_import_note(ipt->import, "a rule here gives marks to what it allows: 'allow ... set mark 0x1'");
 }
 
+static int read_dscp(struct ks_iptables *ipt)
+{
+	ipt->draft.rule.kind = KS_IMPORT_SKIPPED;
+	return ks_import_note(ipt->import, "a rule here gives them to what it allows: 'allow ... set dscp ef'");
+}
+
+/* "--set-mss 1360", "--clamp-mss-to-pmtu" */
 static int read_mss(struct ks_iptables *ipt)
 {
 	const char *value = option_find(ipt, "--set-mss", false);
-	__u64 mss;
+	__u64 mss = KS_IMPORT_MSS_MTU;
 
 	ipt->draft.rule.kind = KS_IMPORT_SKIPPED;
-	if (!value || ks_value_number(value, 536, 65495, &mss))
-		return ks_import_note(ipt->import, "'option mss' has one number for all packets: expected the MTU of "
-						   "the link less 40");
-	if (!ipt->import->mss || mss < ipt->import->mss)
-		ipt->import->mss = (unsigned)mss;
+	if (value ? ks_value_number(value, 536, 65495, &mss) != 0 : !option_find(ipt, "--clamp-mss-to-pmtu", true))
+		return ks_import_note(ipt->import, "this is no MSS here");
+	ks_import_match_mss(ipt->import, &ipt->draft.match[0], (unsigned)mss);
 	return 0;
+}
+
+/* Adds to a set. Nothing here does it for all packets that a rule of the original sees. */
+static int read_set(struct ks_iptables *ipt)
+{
+	static const char *const options[] = { "--add-set", "--del-set", "--map-set" };
+	int err = 0;
+
+	ipt->draft.rule.kind = KS_IMPORT_SKIPPED;
+	for (size_t i = 0; !err && i < KS_ARRAY_SIZE(options); i++) {
+		const char *name = option_find(ipt, options[i], false);
+
+		if (name)
+			err = ks_import_fill(ipt->import, name);
+	}
+	return err ? err
+		   : ks_import_note(ipt->import, "a rule here fills sets with what it decides: 'deny ... add source "
+						 "to @set'");
 }
 
 static int read_skipped(struct ks_iptables *ipt)
@@ -200,11 +223,11 @@ static const struct {
 	{ "AUDIT", read_skipped },
 	{ "CHECKSUM", read_skipped },
 	{ "CLASSIFY", read_skipped },
-	{ "DSCP", read_skipped },
-	{ "TOS", read_skipped },
+	{ "DSCP", read_dscp },
+	{ "TOS", read_dscp },
 	{ "TTL", read_skipped },
 	{ "HL", read_skipped },
-	{ "SET", read_skipped },
+	{ "SET", read_set },
 	{ "TCPOPTSTRIP", read_skipped },
 	{ "TEE", read_skipped },
 	{ "LED", read_skipped },

@@ -210,20 +210,21 @@ static int helper_read(struct ks_nft *nft, struct ks_draft *draft, const json_t 
 	return type ? aside(nft, draft, KS_IMPORT_HELPER, type) : ks_import_note(nft->import, "no such helper here");
 }
 
-static int mangle_read(struct ks_nft *nft, const json_t *mangle)
+static int mangle_read(struct ks_nft *nft, const struct ks_draft *draft, const json_t *mangle)
 {
 	const json_t *key = json_object_get(mangle, "key"), *value = json_object_get(mangle, "value");
-	const json_int_t mss = json_integer_value(value);
+	const char *route = json_string_value(json_object_get(json_object_get(value, "rt"), "key"));
+	const json_int_t mss = route && !strcmp(route, "mtu") ? KS_IMPORT_MSS_MTU : json_integer_value(value);
 
 	if (!json_object_get(key, "tcp option")) {
 		nft->import->marks |= json_object_get(key, "meta") != NULL;
-		return ks_import_note(nft->import, "rules here change no packets and set no marks");
+		return ks_import_note(nft->import,
+				      "a rule here gives marks, and code points, to what it allows: 'allow ... "
+				      "set mark 0x1'");
 	}
-	if (mss < MSS_MIN || mss > MSS_MAX)
-		return ks_import_note(nft->import, "'option mss' has one number for all packets: expected the MTU of "
-						   "the link less 40");
-	if (!nft->import->mss || (unsigned)mss < nft->import->mss)
-		nft->import->mss = (unsigned)mss;
+	if (mss != KS_IMPORT_MSS_MTU && (mss < MSS_MIN || mss > MSS_MAX))
+		return ks_import_note(nft->import, "this is no MSS here");
+	ks_import_match_mss(nft->import, &draft->match[0], (unsigned)mss);
 	return 0;
 }
 
@@ -382,7 +383,7 @@ static int statement_read(struct ks_nft *nft, struct ks_draft *draft, const char
 	if (!strcmp(name, "ct helper"))
 		return helper_read(nft, draft, value);
 	if (!strcmp(name, "mangle"))
-		return mangle_read(nft, value);
+		return mangle_read(nft, draft, value);
 	if (!strcmp(name, "queue") || !strcmp(name, "tproxy") || !strcmp(name, "synproxy") || !strcmp(name, "fwd"))
 		return refuse(nft, draft, name);
 	if (!strcmp(name, "unread")) /* nft_list_rule.c */

@@ -226,6 +226,18 @@ void ks_import_mss(struct ks_import *import, __u64 zones, unsigned mss)
 		mss_lower(&import->rest_mss, mss);
 }
 
+void ks_import_match_mss(struct ks_import *import, const struct ks_import_match *match, unsigned mss)
+{
+	const struct ks_region *region = &match->of[!match->has[0]];
+	const __u64 all = ks_import_zones(import);
+	const __u64 to = region->to & all, from = region->from & all;
+
+	if (to == all && from == all && mss != KS_IMPORT_MSS_MTU)
+		mss_lower(&import->mss, mss);
+	else
+		ks_import_mss(import, to != all ? to : from, mss);
+}
+
 __u64 ks_import_zones(const struct ks_import *import)
 {
 	return (((1ULL << import->zones) - 1) << KS_ZONE_FIRST) | 1ULL << KS_ZONE_NONE;
@@ -259,18 +271,49 @@ struct ks_named_spans *ks_import_set_find(const struct ks_import *import, const 
 	return NULL;
 }
 
+const struct ks_named_spans *ks_import_dynamic_find(const struct ks_import *import, const char *name)
+{
+	for (const struct ks_named_spans *set = import->dynamic; set; set = set->next) {
+		if (!strcmp(set->called, name))
+			return set;
+	}
+	return NULL;
+}
+
+bool ks_import_is_filled(const struct ks_import *import, const char *name)
+{
+	for (const struct ks_import_filled *filled = import->filled; filled; filled = filled->next) {
+		if (!strcmp(filled->name, name))
+			return true;
+	}
+	return false;
+}
+
+int ks_import_fill(struct ks_import *import, const char *name)
+{
+	struct ks_import_filled *made;
+
+	if (ks_import_is_filled(import, name))
+		return 0;
+	made = ks_pool_alloc(&import->pool, sizeof(*made));
+	if (!made)
+		return -ENOMEM;
+	*made = (struct ks_import_filled){ .next = import->filled, .name = ks_import_copy(import, name, strlen(name)) };
+	if (!made->name)
+		return -ENOMEM;
+	import->filled = made;
+	return 0;
+}
+
 int ks_import_dynamic(struct ks_import *import, const char *name, struct ks_named_spans **set)
 {
 	struct ks_named_spans *made;
 	char text[KS_IMPORT_NAME];
 	size_t length;
 
-	for (made = import->dynamic; made; made = made->next) {
-		if (!strcmp(made->called, name)) {
-			*set = made;
-			return 0;
-		}
-	}
+	*set = (struct ks_named_spans *)ks_import_dynamic_find(import, name);
+	if (*set)
+		return 0;
 	made = ks_pool_alloc(&import->pool, sizeof(*made));
 	if (!made)
 		return -ENOMEM;

@@ -163,6 +163,7 @@ struct ks_import {
 	unsigned rest_mss; /* of the zone for all other interfaces */
 	bool families[2]; /* that the text is about */
 	bool marks; /* the text sets marks: what a mark is then is not known before */
+	struct ks_import_filled *filled; /* sets that rules of the text fill: what is in them is not known either */
 	const char *numbered; /* as lines, or otherwise */
 	unsigned line; /* that is read at the moment */
 	const char *text;
@@ -174,6 +175,11 @@ struct ks_named_spans {
 	struct ks_named_spans *next;
 	const char *name, *called; /* as ours may be called, and as it is */
 	struct ks_spans spans[2]; /* of IPv4, or ports; of IPv6 */
+};
+
+struct ks_import_filled {
+	struct ks_import_filled *next;
+	const char *name;
 };
 
 /* A line that has no rule of its own, and why. */
@@ -219,6 +225,16 @@ int ks_import_condition(struct ks_import *import, enum ks_import_word word, cons
 
 /* The run-time set of a name, with a name that ours may have. Returns 0 or -ENOMEM. */
 int ks_import_dynamic(struct ks_import *import, const char *name, struct ks_named_spans **set);
+
+/* The same, if the set is there already; NULL if not. */
+const struct ks_named_spans *ks_import_dynamic_find(const struct ks_import *import, const char *name);
+
+/* Remembers that rules fill a set; returns 0 or -ENOMEM. Returns true if they do. */
+int ks_import_fill(struct ks_import *import, const char *name);
+bool ks_import_is_filled(const struct ks_import *import, const char *name);
+
+/* The MSS of packets of a rule that only changes it: of the zones that the rule names, or of all. */
+void ks_import_match_mss(struct ks_import *import, const struct ks_import_match *match, unsigned mss);
 
 struct ks_named_spans *ks_import_set_find(const struct ks_import *import, const char *name);
 

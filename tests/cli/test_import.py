@@ -51,6 +51,21 @@ STEPS = {
         eth0 203.0.113.8:4000 > self 203.0.113.1:99 udp ttl 4 len 100 => allow
         eth0 203.0.113.8:4001 > self 203.0.113.1:99 udp ttl 5 len 100 => deny
         """,
+    'iptables-docker': """
+        rest 192.0.2.9:4000 > self 203.0.113.1:8080 tcp syn => allow as 192.0.2.9:4000 > 172.17.0.2:80
+        rest 192.0.2.9:4001 > self 203.0.113.1:8081 tcp syn => deny
+        rest 192.0.2.9:4002 > self 203.0.113.1:22 tcp syn => deny
+        rest 192.0.2.9:4003 > docker0 172.17.0.2:80 tcp syn => allow
+        rest 192.0.2.9:4003 > docker0 172.17.0.3:80 tcp syn => deny
+        docker0 172.17.0.3:4000 > docker0 172.17.0.2:80 tcp syn => allow
+        """,
+    'iptables-vpn': """
+        ppp0 198.51.100.9:4000 > self 203.0.113.1:443 tcp syn => allow as 198.51.100.9:4000 > 192.168.1.10:443
+        ppp0 198.51.100.9:4000 > self 203.0.113.1:10042 udp => allow as 198.51.100.9:4000 > 192.168.1.11:10042
+        ppp0 192.0.2.66:4000 > self 203.0.113.1:51820 udp => deny
+        self 203.0.113.1:4000 > ppp0 198.51.100.9:53 udp => allow
+        self 203.0.113.1:4000 > ppp0 198.51.100.9:25 tcp syn => deny
+        """,
     'nft-gateway': """
         set d_bad add 192.0.2.99
         eth0 192.0.2.99:4000 > self 203.0.113.1:22 tcp syn => deny
@@ -368,28 +383,6 @@ def allowed(keepstate, form, text):
     return [re.sub(r'  #.*', '', line) for line in policy.splitlines() if re.match('(allow|forward|redirect) ', line)]
 
 
-def test_iptables_chains_of_the_kernel(keepstate):
-    """Rules of a chain without its ':' line count as they do for iptables-restore."""
-    rules = '*filter\n:INPUT ACCEPT [0:0]\n-A FORWARD -i eth0 -j DROP\nCOMMIT\n'
-    policy = keepstate('import', 'iptables-save', '-', stdin=rules.encode()).stdout
-    assert 'deny from eth0 to not self  # 3\n' in policy
-
-
-@pytest.mark.parametrize('mask, per', [
-    ('0 --connlimit-daddr', ['']),
-    ('0 --connlimit-saddr', ['']),
-    ('32 --connlimit-daddr', [' per destination']),
-    ('24 --connlimit-daddr', []),  # each network of destinations, which no limit of ours is about
-    ('24 --connlimit-saddr', [' per source/24']),
-])
-def test_connlimit_mask(keepstate, mask, per):
-    text = ('*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n-A INPUT -m state --state ESTABLISHED -j ACCEPT\n'
-            f'-A INPUT -p tcp -m tcp --dport 80 -m connlimit --connlimit-upto 9 --connlimit-mask {mask} -j ACCEPT\nCOMMIT\n')
-    rules = allowed(keepstate, 'iptables-save', text)
-    assert [line for line in rules if ' to self ' in line] == [
-        f'allow to self tcp port 80 limit 9 connections{what}' for what in per]
-
-
 def test_nft_set_of_new_destinations(keepstate):
     """Rules behind a translation that name a set speak of the new destination, and not of the one that the packet had."""
     text = """table ip fw {
@@ -411,72 +404,12 @@ def test_nft_set_of_new_destinations(keepstate):
     assert 'forward from eth0 to any tcp port 80 destination @d_d to 10.0.0.5' in allowed(keepstate, 'nft', text)
 
 
-def test_helpers(keepstate):
-    """A helper is for the packets that come to its rule, over its own protocols, and for no more."""
-    text = """*raw
-:PREROUTING ACCEPT [0:0]
-:help - [0:0]
--A PREROUTING -s 10.9.0.0/16 -j RETURN
--A PREROUTING -p tcp -m tcp --dport 21 -j help
--A PREROUTING -p udp -m udp --dport 69 -m string --string x --algo bm -j CT --helper tftp
--A PREROUTING -p udp -m udp --dport 21 -j CT --helper ftp
--A help -i eth1 -j CT --helper ftp
-COMMIT
-*filter
-:FORWARD ACCEPT [0:0]
-COMMIT
-"""
-    policy = keepstate('import', 'iptables-save', '-', stdin=text.encode()).stdout
-    keepstate('check', '-', stdin=policy.encode())
-    assert re.findall('^helper .*', policy, re.M) == ['helper ftp from eth1 tcp source not 10.9.0.0/16 port 21  # 8']
-    assert "left out: nothing here says '--string x'" in policy
-
-
 def test_ufw_routing_header(keepstate):
     """The rule that ufw has first for IPv6 hits nothing that would pass here, and costs no flow its answers."""
     rules = ('-A INPUT -m rt --rt-type 0 -j DROP\n-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n'
              '-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n')
     text = f'*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n{rules}COMMIT\n'
     assert allowed(keepstate, 'ip6tables-save', text) == ['allow to self tcp port 22', 'allow from self']
-
-
-@pytest.mark.parametrize('names, limits', [('ab', ['6/minute burst 4'] * 2), ('aa', ['3/minute burst 2'] * 2)])
-def test_hashlimit_name(keepstate, names, limits):
-    """Rules that name the same table of hashlimit count together."""
-    rules = ''.join(
-        f'-A INPUT -p tcp -m tcp --dport {port} -m hashlimit --hashlimit-upto 6/min --hashlimit-burst 4 '
-        f'--hashlimit-mode srcip --hashlimit-name {name} -j ACCEPT\n' for port, name in enumerate(names, 80))
-    text = ('*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n-A INPUT -m state --state ESTABLISHED -j ACCEPT\n'
-            f'{rules}COMMIT\n')
-    policy = allowed(keepstate, 'iptables-save', text)
-    assert re.findall('to self tcp port 8. limit (.*) per source', '\n'.join(policy)) == limits
-
-
-def test_later_packets_are_told(keepstate):
-    """A rule that nobody knows, before the one for established flows, costs flows their packets: that has a comment."""
-    text = ('*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n'
-            '-A INPUT -m set --match-set bad src -j DROP\n-A INPUT -m state --state ESTABLISHED -j ACCEPT\nCOMMIT\n')
-    policy = keepstate('import', 'iptables-save', '-', stdin=text.encode()).stdout
-    assert '2 that deny more' in policy and 'not known of them here\ndeny to self  # 5\n' in policy
-
-
-@pytest.mark.parametrize('rule, allow', [
-    ('-j ACCEPT -p tcp -m tcp --dport 12', ['tcp port 12']),
-    ('-p tcp -j ACCEPT ! -s 10.0.0.0/8', ['tcp source not 10.0.0.0/8']),
-    ('-j ACCEPT -i lo', []),
-    ('-p tcp -j ACCEPT --dport 13', ['tcp port 13']),
-    ('-j LOG --log-prefix x -p udp', []),
-    ('-p udp -j', None),
-])
-def test_iptables_target_first(keepstate, rule, allow):
-    """Conditions count behind the target, too, as for iptables-restore."""
-    text = ('*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n-A INPUT -m state --state ESTABLISHED -j ACCEPT\n'
-            f'-A INPUT {rule}\nCOMMIT\n')
-    if allow is None:
-        keepstate('import', 'iptables-save', '-', stdin=text.encode(), code=2)
-        return
-    rules = [line for line in allowed(keepstate, 'iptables-save', text) if ' to self ' in f'{line} ']
-    assert rules == [f'allow to self {what}' for what in allow]
 
 
 @pytest.mark.parametrize('value, denied', [('yes', False), ('no', True)])

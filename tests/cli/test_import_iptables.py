@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""keepstate import iptables-save: conditions and targets, and what becomes of them."""
+import re
+
+import pytest
+from test_import import allowed
+
+def test_iptables_chains_of_the_kernel(keepstate):
+    """Rules of a chain without its ':' line count as they do for iptables-restore."""
+    rules = '*filter\n:INPUT ACCEPT [0:0]\n-A FORWARD -i eth0 -j DROP\nCOMMIT\n'
+    policy = keepstate('import', 'iptables-save', '-', stdin=rules.encode()).stdout
+    assert 'deny from eth0 to not self  # 3\n' in policy
+
+
+@pytest.mark.parametrize('mask, per', [
+    ('0 --connlimit-daddr', ['']),
+    ('0 --connlimit-saddr', ['']),
+    ('32 --connlimit-daddr', [' per destination']),
+    ('24 --connlimit-daddr', []),  # each network of destinations, which no limit of ours is about
+    ('24 --connlimit-saddr', [' per source/24']),
+])
+def test_connlimit_mask(keepstate, mask, per):
+    text = ('*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n-A INPUT -m state --state ESTABLISHED -j ACCEPT\n'
+            f'-A INPUT -p tcp -m tcp --dport 80 -m connlimit --connlimit-upto 9 --connlimit-mask {mask} -j ACCEPT\nCOMMIT\n')
+    rules = allowed(keepstate, 'iptables-save', text)
+    assert [line for line in rules if ' to self ' in line] == [
+        f'allow to self tcp port 80 limit 9 connections{what}' for what in per]
+
+
+def test_helpers(keepstate):
+    """A helper is for the packets that come to its rule, over its own protocols, and for no more."""
+    text = """*raw
+:PREROUTING ACCEPT [0:0]
+:help - [0:0]
+-A PREROUTING -s 10.9.0.0/16 -j RETURN
+-A PREROUTING -p tcp -m tcp --dport 21 -j help
+-A PREROUTING -p udp -m udp --dport 69 -m string --string x --algo bm -j CT --helper tftp
+-A PREROUTING -p udp -m udp --dport 21 -j CT --helper ftp
+-A help -i eth1 -j CT --helper ftp
+COMMIT
+*filter
+:FORWARD ACCEPT [0:0]
+COMMIT
+"""
+    policy = keepstate('import', 'iptables-save', '-', stdin=text.encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    assert re.findall('^helper .*', policy, re.M) == ['helper ftp from eth1 tcp source not 10.9.0.0/16 port 21  # 8']
+    assert "left out: nothing here says '--string x'" in policy
+
+
+IPTABLES = ('*filter\n:INPUT {} [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT DROP [0:0]\n'
+            '-A INPUT -m state --state ESTABLISHED -j ACCEPT\n-A OUTPUT -m state --state ESTABLISHED -j ACCEPT\n{}COMMIT\n')
+
+
+@pytest.mark.parametrize('lines, sets', [
+    ('create s hash:ip\nadd s 192.0.2.1\n', 'deny to self source 192.0.2.1'),
+    ('create s hash:ip timeout 60\nadd s 192.0.2.1 timeout 9\n', 'deny to self source @d_s'),
+    ('', 'deny to self'),
+])
+@pytest.mark.parametrize('filled', [False, True])
+def test_iptables_sets(keepstate, lines, sets, filled):
+    """Entries of a set that rules fill are not known: a rule that denies them denies all."""
+    rules = '-A INPUT -m set --match-set s src -j DROP\n' + filled * '-A INPUT -p tcp -m tcp --dport 23 -j SET --add-set s src\n'
+    policy = keepstate('import', 'iptables-save', '-', stdin=(lines + IPTABLES.format('ACCEPT', rules)).encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    assert re.search('^deny to self.*?(?=  #)', policy, re.M).group() == ('deny to self' if filled else sets)
+
+
+@pytest.mark.parametrize('words, allow', [
+    ('-m owner --uid-owner 1000', 'allow from self tcp user 1000'),
+    ('-m owner --uid-owner 1000-1999', 'allow from self tcp user 1000-1999'),
+    ('-m owner ! --uid-owner 1000', None),  # it is about packets without a socket, too
+    ('-m owner --uid-owner alice', None),
+    ('-m recent --set --name a --mask 255.255.255.255 --rsource', 'allow from self tcp'),
+    ('-m recent ! --set --name a', None),
+    ('-m recent --rcheck --seconds 5 --name a --rsource', None),
+])
+def test_iptables_words(keepstate, words, allow):
+    rules = allowed(keepstate, 'iptables-save', IPTABLES.format('DROP', f'-A OUTPUT -p tcp {words} -j ACCEPT\n'))
+    assert rules == ([allow] if allow else [])
+
+
+@pytest.mark.parametrize('words, zone', [
+    ('-o ppp0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu', 'zone ppp0 { ppp0, mss mtu }'),
+    ('-i ppp0 -p tcp -j TCPMSS --set-mss 1400', 'zone ppp0 { ppp0, mss 1400 }'),
+    ('-p tcp -j TCPMSS --clamp-mss-to-pmtu', 'zone rest { *, mss mtu }'),
+    ('-p tcp -j TCPMSS --set-mss 1400', 'option mss 1400'),
+])
+def test_iptables_mss(keepstate, words, zone):
+    policy = keepstate('import', 'iptables-save', '-', stdin=IPTABLES.format('DROP', f'-A FORWARD {words}\n').encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    assert re.search(f'^{re.escape(zone)}$', policy, re.M)
+
+
+@pytest.mark.parametrize('names, limits', [('ab', ['6/minute burst 4'] * 2), ('aa', ['3/minute burst 2'] * 2)])
+def test_hashlimit_name(keepstate, names, limits):
+    """Rules that name the same table of hashlimit count together."""
+    rules = ''.join(
+        f'-A INPUT -p tcp -m tcp --dport {port} -m hashlimit --hashlimit-upto 6/min --hashlimit-burst 4 '
+        f'--hashlimit-mode srcip --hashlimit-name {name} -j ACCEPT\n' for port, name in enumerate(names, 80))
+    text = ('*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n-A INPUT -m state --state ESTABLISHED -j ACCEPT\n'
+            f'{rules}COMMIT\n')
+    policy = allowed(keepstate, 'iptables-save', text)
+    assert re.findall('to self tcp port 8. limit (.*) per source', '\n'.join(policy)) == limits
+
+
+def test_later_packets_are_told(keepstate):
+    """A rule that nobody knows, before the one for established flows, costs flows their packets: that has a comment."""
+    text = ('*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n'
+            '-A INPUT -m set --match-set bad src -j DROP\n-A INPUT -m state --state ESTABLISHED -j ACCEPT\nCOMMIT\n')
+    policy = keepstate('import', 'iptables-save', '-', stdin=text.encode()).stdout
+    assert '2 that deny more' in policy and 'not known of them here\ndeny to self  # 5\n' in policy
+
+
+@pytest.mark.parametrize('rule, allow', [
+    ('-j ACCEPT -p tcp -m tcp --dport 12', ['tcp port 12']),
+    ('-p tcp -j ACCEPT ! -s 10.0.0.0/8', ['tcp source not 10.0.0.0/8']),
+    ('-j ACCEPT -i lo', []),
+    ('-p tcp -j ACCEPT --dport 13', ['tcp port 13']),
+    ('-j LOG --log-prefix x -p udp', []),
+    ('-p udp -j', None),
+])
+def test_iptables_target_first(keepstate, rule, allow):
+    """Conditions count behind the target, too, as for iptables-restore."""
+    text = ('*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n-A INPUT -m state --state ESTABLISHED -j ACCEPT\n'
+            f'-A INPUT {rule}\nCOMMIT\n')
+    if allow is None:
+        keepstate('import', 'iptables-save', '-', stdin=text.encode(), code=2)
+        return
+    rules = [line for line in allowed(keepstate, 'iptables-save', text) if ' to self ' in f'{line} ']
+    assert rules == [f'allow to self {what}' for what in allow]
