@@ -2,6 +2,7 @@
 """A policy on trial: without the word in time the policy before it comes back, whoever has died meanwhile."""
 import json
 import os
+import select
 import shutil
 import signal
 import time
@@ -47,13 +48,22 @@ def usual(firewall):
     firewall.path.write_text(POLICY)
     other = firewall.cli("status", "--json") if firewall.child is None or firewall.child.poll() is not None else None
     if other and other.returncode == 0:  # a watcher became the daemon
-        os.kill(json.loads(other.stdout)["pid"], signal.SIGKILL)
-        wait_for(lambda: firewall.cli("status").returncode == 3, 10, "the end of the other daemon")
+        kill_other(json.loads(other.stdout)["pid"])
     if other:
         firewall.start()
     firewall.cli("confirm")
     firewall.say("reload")
     assert not note(firewall).exists()
+
+
+def kill_other(pid):
+    """kill -9 of a process that is no child of ours. Returns when it has ended: its lock outlives its socket for a moment."""
+    end = os.pidfd_open(pid)
+    try:
+        os.kill(pid, signal.SIGKILL)
+        assert select.select([end], [], [], 30)[0], f"process {pid} does not end"
+    finally:
+        os.close(end)
 
 
 def note(firewall):
