@@ -123,9 +123,9 @@ static void take(const struct ks_saved *saved, struct ks_kernel *kernel, const s
 	ks_saved_now(&now);
 	if (is_too_old(saved, &now, kept))
 		return;
-	err = ks_kernel_need_all_stages(kernel)
-		      ?: ks_seed_begin(kernel, policy, &seed)
-		      ?: ks_saved_restore(saved, &now, ks_seed_engine(seed), policy, &kept->outcome);
+	err = ks_kernel_need_all_stages(kernel) ?: ks_seed_begin(kernel, policy, &seed);
+	ks_saved_now(&now); /* again: the verifier may have taken seconds, by which the seed's clock is later */
+	err = err ?: ks_saved_restore(saved, &now, ks_seed_engine(seed), policy, &kept->outcome);
 	if (err)
 		refuse(kept, "%s", strerror(-err));
 }

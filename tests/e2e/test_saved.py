@@ -241,6 +241,24 @@ def test_a_dead_daemon_is_saved_for(net, firewall, watch):
     talk.goes_on()
 
 
+def seconds_left(firewall):
+    return {flow["source_port"]: flow["timeout"] for flow in firewall.data("states") if flow["destination_port"] == 7200}
+
+
+def test_states_age_while_programs_are_verified(net, firewall, watch):
+    """A start that takes states back loads all programs for them. They are as much older then, however long that takes."""
+    firewall.path.write_text(ZONES + OUT)  # with no helper and no limit: their programs are not loaded before
+    firewall.say("reload")
+    watch.start(net.client, "hold", SERVER, 7200, 3, program="conns.py", stdin=subprocess.PIPE)
+    before, heard = seconds_left(firewall), time.monotonic()
+    stop_saving(firewall)
+    firewall.start()
+    asked = time.monotonic()
+    after = seconds_left(firewall)
+    assert len(before) == 3 and set(after) == set(before)
+    assert all(before[port] - after[port] > asked - heard - 0.01 for port in before), (before, after, asked - heard)
+
+
 def test_an_address_that_the_box_does_not_get_again(net, firewall, watch):
     """The uplink gives another one after the boot: connections by the old one end, so that their next packets begin anew."""
     hold = watch.start(net.client, "hold", SERVER, 7200, 5, program="conns.py", stdin=subprocess.PIPE)
