@@ -10,6 +10,7 @@
 #include "core/answer.h"
 #include "core/challenge.h"
 #include "core/flood.h"
+#include "core/header/wire.h"
 #include "core/nat/port.h"
 #include "core/port_scan.h"
 #include "core/table/ended.h"
@@ -164,6 +165,21 @@ __u32 stacked_kind(const struct ks_stacked_key *key)
 	const __u32 *kind = bpf_map_lookup_elem(&ks_stacked, key);
 
 	return kind ? *kind : 0;
+}
+
+/*
+ * A macvlan hands a frame for another one on the same interface to the ingress of that, where nothing tells it from one of the
+ * cable but its link address, which anybody may write.
+ */
+bool env_answers_for_box(struct ks_env *env)
+{
+	const struct ks_scratch *scratch = env->scratch;
+	struct ks_stacked_key key = { .ifindex = scratch->relay.ifindex };
+
+	if (!scratch->relay.stacked || scratch->relay.is_egress)
+		return false;
+	__builtin_memcpy(key.mac, scratch->head + ETH_SRC_OFF, sizeof(key.mac));
+	return stacked_kind(&key) != 0;
 }
 
 void stacked_learn(const struct ks_stacked_key *key)
@@ -501,6 +517,7 @@ void inspection_prepare(struct ks_env *env, struct ks_inspection *insp, const st
 	env->scratch->relay.generation = env->generation;
 	env->scratch->relay.is_source_half = 0;
 	env->scratch->relay.send_back = 0;
+	env->scratch->relay.lower = 0;
 	env->scratch->relay.was_sealed = 0;
 	env->scratch->relay.is_front = 0;
 	env->scratch->relay.is_short = 0;

@@ -96,7 +96,7 @@ struct ks_guard {
 	__u8 express; /* KS_EXPRESS_* */
 	__u8 forward; /* KS_FORWARD_* */
 	__u8 mac[6]; /* its own, by which a stacked device's frames are told from the box's; zeros: has none */
-	__u8 pad[4];
+	__u32 lower; /* of a macvlan: the interface that it is stacked on; else 0 */
 	struct ks_addr gateway[2]; /* IPv4 and IPv6: the router of the default route by this interface; zeros: none */
 	struct ks_addr address[2]; /* the box's own here, IPv4 and IPv6, for masquerading; zeros: none */
 };
@@ -240,6 +240,7 @@ struct ks_relay {
 	__u32 generation; /* of the policy */
 	__u32 ifindex; /* where the packet came in */
 	__u32 out_ifindex; /* where it will leave, as far as it is known */
+	__u32 lower; /* of the interface that it leaves by (struct ks_guard) */
 	__u32 length; /* bytes of the packet, as it is now */
 	__u32 send_back; /* interface by which an answer leaves instead, 0: where it was routed */
 	__u32 send_family; /* KS_IPV4 or KS_IPV6: by this router; 0: the kernel looks for the neighbour */

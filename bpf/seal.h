@@ -18,4 +18,7 @@
 #define KS_SEAL_UNDECIDED 0x80U /* it has no flow: where it leaves decides */
 #define KS_SEAL_RESUMED 0xc0U /* a fragment that was held and is received again */
 
+/* In skb->mark: of a frame that leaves a macvlan for another one on the same interface, judged. Kinds need no such bit. */
+#define KS_SEAL_HANDED_OVER 0x40000000U
+
 #endif

@@ -129,6 +129,32 @@ static int send_by(struct __sk_buff *skb, const struct ks_scratch *scratch, __u3
 	return bpf_redirect_neigh(ifindex, &neigh, sizeof(neigh), 0);
 }
 
+/*
+ * Marks a frame of a macvlan of ours for one in another namespace: it meets no wire but the ingress of the interface below, which
+ * lets it pass by this mark. The kernel clears marks where a packet leaves its namespace, so nobody else can set it. `lower` is 0
+ * of any other interface.
+ */
+static __attribute__((noinline)) void hand_over(struct __sk_buff *skb, __u32 lower, __u32 secret)
+{
+	struct ks_stacked_key key = { .ifindex = lower };
+	const __u8 *mac = (const __u8 *)(long)skb->data + ETH_DST_OFF, *end = (const __u8 *)(long)skb->data_end;
+
+	if (!lower || mac + sizeof(key.mac) > end)
+		return;
+	__builtin_memcpy(key.mac, mac, sizeof(key.mac));
+	if (stacked_kind(&key) == KS_STACKED_LEARNT)
+		skb->mark = seal_make(secret, KS_SEAL_HANDED_OVER, 0);
+}
+
+/* Returns true, once, for a frame that was judged as it left a macvlan of ours. */
+static bool was_handed_over(struct __sk_buff *skb, __u32 secret)
+{
+	if (!secret || skb->mark != seal_make(secret, KS_SEAL_HANDED_OVER, 0))
+		return false;
+	skb->mark = 0;
+	return true;
+}
+
 /* Lets out a packet that egress has judged: by the interface that it was routed to, or by the one that its flow came in by. */
 static int let_out(struct __sk_buff *skb, const struct ks_scratch *scratch)
 {
@@ -136,8 +162,10 @@ static int let_out(struct __sk_buff *skb, const struct ks_scratch *scratch)
 	const struct ks_guard *guard;
 
 	skb->tc_index = 0;
-	if (!ifindex)
+	if (!ifindex) {
+		hand_over(skb, scratch->relay.lower, scratch->relay.secret);
 		return TC_PASS;
+	}
 	guard = guard_get(ifindex);
 	if (!guard)
 		return TC_DROP;
@@ -322,7 +350,7 @@ static ks_inline enum entry enter(struct __sk_buff *skb, struct ks_scratch *scra
 	}
 	if (skb->pkt_type == PACKET_OTHERHOST) {
 		skb->tc_index = 0;
-		if (!is_for_stacked(skb, guard))
+		if (!is_for_stacked(skb, guard) || was_handed_over(skb, secret))
 			return ENTRY_PASS;
 		scratch->relay.stacked = 1;
 		scratch->insp.home.to = KS_ZONE_SELF;
@@ -454,6 +482,7 @@ static ks_inline void egress_prepare(struct __sk_buff *skb, struct ks_env *env, 
 	scratch->relay.sealed_zone = skb->tc_index & KS_SEAL_ZONE_MASK;
 	scratch->relay.was_sealed = sealed && !seal_knows_origin(skb->tc_index);
 	scratch->relay.stacked = stacked;
+	scratch->relay.lower = guard->lower;
 	scratch->insp.home.resumed = sealed && (skb->tc_index & KS_SEAL_KIND_MASK) == KS_SEAL_RESUMED;
 	scratch->insp.home.from = stacked ? KS_ZONE_SELF : zone_from(skb, in_ifindex, sealed);
 	scratch->insp.home.to = guard->zone;
@@ -482,6 +511,7 @@ int ks_tc_egress(struct __sk_buff *skb)
 	sealed &= !stacked;
 	if (is_sealed_as(skb, sealed, KS_SEAL_DECIDED, guard->zone)) {
 		skb->tc_index = 0;
+		hand_over(skb, guard->lower, ks_load_relaxed(&control->seal));
 		return TC_PASS;
 	}
 	egress_prepare(skb, &env, control, guard, stacked, sealed);

@@ -174,6 +174,12 @@ bool env_leaves_as(struct ks_env *env, const struct ks_addr *addr, __u8 family);
 bool env_zones_are_one(struct ks_env *env, __u32 a, __u32 b);
 
 /*
+ * Returns true if the sender of a packet that came in counts as the box itself, as far as the home can tell: by that it may
+ * answer what was opened to the box, and open nothing.
+ */
+bool env_answers_for_box(struct ks_env *env);
+
+/*
  * An answer is about to leave by another interface than the one by which its originator's packets came, to the address
  * `as` of the box if the flow is translated there, else in the zone `zone`. Returns true if the home sends it by that
  * one.

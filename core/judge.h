@@ -28,6 +28,12 @@ static inline bool ks_zones_fit(const struct ks_inspection *insp)
 	return !ks_comes_from_elsewhere(insp) && !ks_leaves_elsewhere(insp);
 }
 
+/* Returns true for an answer to what was opened to the box, from a sender that counts as the box: it may come by any zone. */
+static inline bool ks_answers_for_box(struct ks_env *env, const struct ks_inspection *insp)
+{
+	return insp->dir == KS_REPLY && insp->flow.before.zone[KS_REPLY] == KS_ZONE_SELF && env_answers_for_box(env);
+}
+
 /*
  * Returns true, and counts it, if a valid packet may pass though other CPUs always
  * committed first: it moves no state, and the flow only lacks it in its numbers.

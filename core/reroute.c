@@ -178,6 +178,8 @@ static __u32 sender_admit(struct ks_env *env, struct ks_inspection *insp)
 	const __u8 *zone = insp->flow.before.zone;
 	bool original = insp->dir == KS_ORIGINAL;
 
+	if (ks_answers_for_box(env, insp))
+		return 0;
 	if (!env_zones_are_one(env, insp->home.from, zone[insp->dir & 1]))
 		return KS_REASON_ZONE;
 	return is_allowed_between(env, insp, original ? insp->home.from : zone[KS_ORIGINAL],

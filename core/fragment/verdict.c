@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The verdict of a first fragment: how it comes into the datagram's record, and how later fragments take it; see fragment.h. */
 #include "core/fragment/internal.h"
+#include "core/judge.h"
 #include "core/nat/alias.h"
 
 enum { ANNOUNCE_EGRESS, ANNOUNCE_SENT, ANNOUNCE_HALFWAY, ANNOUNCE_MAX };
@@ -208,7 +209,7 @@ static long follow_try(__u32 n, void *arg)
 	insp->flow.after = insp->flow.before;
 	insp->verdict.state = insp->flow.before.state;
 	ctx->reason = KS_REASON_ZONE;
-	if (!fragment_zones_fit(insp))
+	if (!fragment_zones_fit(insp) && !ks_answers_for_box(ctx->env, insp))
 		return 1;
 	ctx->reason = segment_end_learn(ctx);
 	if (ctx->reason || !ctx->counts)

@@ -50,6 +50,9 @@ void ks_addresses_end_flows(struct ks_interfaces *interfaces, const char *name, 
 /* Writes the MAC addresses of stacked devices into the map, and removes those of devices that are gone. */
 void ks_stacked_note(struct ks_interfaces *interfaces);
 
+/* The interface below a macvlan, 0 of any other link, and where that is not guarded by itself. */
+__u32 ks_stacked_lower(const struct ks_interfaces *interfaces, const struct ks_interface *link);
+
 /* --- routing.c --- */
 
 /* Tells the programs which zones there are, which are outside, and the router behind each interface. */

@@ -66,14 +66,15 @@ static __u8 wanted_flags(const struct ks_guarded *guarded, enum ks_role_kind rol
 }
 
 /* The guard that link and role want, with the addresses that it has. */
-static struct ks_guard wanted_guard(const struct ks_guarded *guarded, const struct ks_interface *link,
-				    const struct ks_role *role)
+static struct ks_guard wanted_guard(const struct ks_interfaces *interfaces, const struct ks_guarded *guarded,
+				    const struct ks_interface *link, const struct ks_role *role)
 {
 	struct ks_guard guard = guarded->guard;
 
 	guard.zone = (__u8)role->zone;
 	guard.link = link->layer3 ? KS_LINK_IP : KS_LINK_ETHERNET;
 	guard.flags = wanted_flags(guarded, role->kind);
+	guard.lower = ks_stacked_lower(interfaces, link);
 	memcpy(guard.mac, link->mac, sizeof(guard.mac));
 	return guard;
 }
@@ -126,7 +127,7 @@ static void settle_link(struct settle_links_ctx *ctx, const struct ks_interface 
 	waits = !is_new && guarded->programs && role->kind == KS_ROLE_CARRIER && guarded->role != role->kind;
 	ctx->bearers |= is_new || guarded->bearer != role->bearer;
 	take_link(guarded, link, role);
-	guard = wanted_guard(guarded, link, role);
+	guard = wanted_guard(interfaces, guarded, link, role);
 	if (waits)
 		guard.flags = guarded->guard.flags;
 	if (is_new || memcmp(&guard, &guarded->guard, sizeof(guard))) {

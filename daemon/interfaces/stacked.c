@@ -27,6 +27,15 @@ static bool stacked_key(const struct ks_interfaces *interfaces, const struct ks_
 	return true;
 }
 
+__u32 ks_stacked_lower(const struct ks_interfaces *interfaces, const struct ks_interface *link)
+{
+	struct ks_stacked_key key;
+
+	if (strcmp(link->kind, "macvlan") && strcmp(link->kind, "macvtap"))
+		return 0;
+	return stacked_key(interfaces, link, &key) ? key.ifindex : 0;
+}
+
 /* Entries of the map that no link has any more. */
 struct stray_stacked_ctx {
 	const struct ks_interfaces *interfaces;

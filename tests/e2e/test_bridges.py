@@ -7,6 +7,7 @@
     one   10.4.0.10 --- s0 br3 s1 ---- 10.4.0.20 two       br3 is 10.4.0.1: a zone names br3 only
                            box up0 -------- 192.0.2.10 server
     container 192.0.2.20 --/ a macvlan of up0; behind it 10.9.0.10 inner
+    sibling 192.0.2.21 -----/ another one
     guest 10.4.0.30 -- a macvlan of br3
 
 The same with IPv6: fd01::1 and so on, 2001:db8::10.
@@ -57,6 +58,7 @@ class Bridges(Net):
         self.one, self.two = self.pair(4, "s", "br3", ("one", 10), ("two", 20))
         self.container = self.macvlan("container", "up0", "192.0.2.20/24", "2001:db8::20/64")
         self.container.write("/proc/sys/net/ipv4/ip_forward", 1)
+        self.sibling = self.macvlan("sibling", "up0", "192.0.2.21/24", "2001:db8::21/64")
         self.guest = self.macvlan("guest", "br3", "10.4.0.30/24", "fd04::30/64")
         self.answer(*[host for host in self.hosts])
         self.answer(self.right, port=7001)
@@ -296,6 +298,41 @@ def test_a_container_is_judged_both_ways(net, standing):
     assert kinds(net.server, "2001:db8::20") == set()
 
 
+CONTAINERS = "set containers { 192.0.2.20-192.0.2.21, 2001:db8::20-2001:db8::21 }\n"
+SIBLING = pytest.mark.parametrize("container, sibling", [("192.0.2.20", "192.0.2.21"), ("2001:db8::20", "2001:db8::21")],
+                                  ids=["ipv4", "ipv6"])
+
+
+def large_ping(host, address):
+    return host.run("ping", "-c", "1", "-W", "2", "-s", "4000", address).returncode == 0
+
+
+@pytest.fixture
+def known(net, firewall):
+    """Both containers have spoken by up0, so that their link addresses are known."""
+    assert kinds(net.container, SERVER4) == kinds(net.sibling, SERVER4) == ALL
+    return firewall
+
+
+@SIBLING
+def test_containers_of_one_interface_need_a_rule(net, known, container, sibling):
+    """Their frames meet the ingress of the interface only: nothing tells them from what comes in by it."""
+    assert kinds(net.container, sibling) == kinds(net.sibling, container) == set()
+    put(known, ZONES + CONTAINERS + "allow from wan to self source @containers\n" + RULES)
+    for host, other in ((net.container, sibling), (net.sibling, container)):
+        assert kinds(host, other) == ALL
+        assert large_ping(host, other), "in fragments"
+    assert kinds(net.server, container) == set(), "no rule is about the server"
+
+
+@SIBLING
+def test_an_answer_of_a_container_needs_a_question(net, known, container, sibling):
+    """A rule for one direction opens that one alone."""
+    put(known, ZONES + f"allow from wan to self source {container}\n" + RULES)
+    assert kinds(net.container, sibling) == ALL
+    assert kinds(net.sibling, container) == set()
+
+
 @pytest.fixture
 def inner(net):
     """A host behind the container, by an interface that has the number of one of the box's guarded ones there."""
@@ -331,6 +368,23 @@ for port in range(1, 65536):
         pass
     if port % 500 == 0:
         time.sleep(0.01)
+"""
+
+
+# Sends a hundred datagrams to PORT in another's name, each with a mark.
+FORGED = """
+import socket, struct, sys
+mac, mine, source, destination = sys.argv[1:]
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind(("eth0", 0))
+head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 29, 1, 0, 64, 17, 0, socket.inet_aton(source), socket.inet_aton(destination))
+total = sum(struct.unpack("!10H", head))
+total = (total >> 16) + (total & 0xffff)
+head = head[:10] + struct.pack("!H", ~(total + (total >> 16)) & 0xffff) + head[12:]
+frame = bytes.fromhex(mac.replace(":", "") + mine.replace(":", "") + "0800") + head + struct.pack("!4H", 1000, 7000, 9, 0) + b"x"
+for mark in range(100):
+    s.setsockopt(socket.SOL_SOCKET, 36, mark << 8)
+    s.send(frame)
 """
 
 
@@ -382,6 +436,43 @@ def test_a_macvlan_of_our_own_has_its_own_zone(net, firewall, own_macvlan, own, 
     assert kinds(net.server, own) == ALL
     assert kinds(net.box, other) == ALL
     assert kinds(net.server, "192.0.2.1" if "." in own else "2001:db8::1") == set(), "up0 is still zone wan"
+
+
+@pytest.fixture
+def shim(net):
+    """An own macvlan beside those of the containers: the usual way for a host to reach them."""
+    net.box.ip("link", "add", "shim0", "link", "up0", "type", "macvlan", "mode", "bridge")
+    net.box.ip("link", "set", "shim0", "up")
+    net.address(net.box, "shim0", "192.0.2.200/32", "2001:db8::200/128")
+    for address in ("192.0.2.20/32", "2001:db8::20/128"):
+        net.box.ip("route", "add", address, "dev", "shim0")
+    yield
+    net.box.ip("link", "delete", "shim0")
+
+
+@pytest.mark.parametrize("own, container", [("192.0.2.200", "192.0.2.20"), ("2001:db8::200", "2001:db8::20")], ids=["ipv4", "ipv6"])
+def test_the_box_and_a_container_by_a_macvlan_of_our_own(net, firewall, shim, own, container):
+    """A packet that leaves by it was judged there. Its frames meet the ingress of the interface below, where they are none of the
+    outside's, although their source is the box's own.
+    """
+    wait_for(lambda: "shim0" in firewall.say("status"), 5, "shim0 in the status")
+    assert kinds(net.box, container) == ALL, "`allow from self`"
+    assert large_ping(net.box, container)
+    assert kinds(net.container, own) == set()
+    put(firewall, ZONES + "zone shim { shim0 }\ndeny from self to shim\nallow from shim to self\n" + RULES)
+    assert kinds(net.box, container) == set()
+    assert kinds(net.container, own) == ALL
+
+
+def test_nobody_outside_speaks_as_a_macvlan_of_our_own(net, firewall, shim):
+    """A frame with its link address and its source, from the cable: with each value of what the kernel hands on with a packet."""
+    wait_for(lambda: "shim0" in firewall.say("status"), 5, "shim0 in the status")
+    assert kinds(net.box, "192.0.2.20") == ALL, "the container's link address is known"
+    arrived, spoofed = datagrams(net.container), reasons(firewall)["spoofed source"]
+    words = (mac_of(net.container, "eth0"), mac_of(net.box, "shim0"), "192.0.2.200", "192.0.2.20")
+    assert net.server.run(sys.executable, "-c", FORGED, *words).returncode == 0
+    assert datagrams(net.container) == arrived
+    assert reasons(firewall)["spoofed source"] >= spoofed + 100
 
 
 # --- a port that comes without the daemon ---
