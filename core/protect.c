@@ -74,6 +74,17 @@ static ks_inline bool ends_on_its_way(struct ks_env *env, struct ks_inspection *
 	return to != KS_ZONE_SELF;
 }
 
+/* Judges an ICMP query, in a flow too: who asks in one piece first may not go on in fragments. Returns 0 or a reason. */
+static ks_inline __u32 query_judge(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+{
+	if (insp->pkt.flags & KS_PKT_FRAGMENT &&
+	    ks_protect_has(ks_protection_of(config, insp), KS_PROTECT_ICMP_FRAGMENT))
+		return KS_REASON_ICMP_FRAGMENT;
+	if (ks_flood_is_over(env, config, insp, KS_PROTECT_ICMP_FLOOD, &insp->pkt.tuple.dst))
+		return KS_REASON_ICMP_FLOOD;
+	return 0;
+}
+
 void ks_stage_protect(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	const struct ks_config *config = env_config(env);
@@ -87,9 +98,8 @@ void ks_stage_protect(struct ks_env *env, struct ks_inspection *insp, const __u8
 	reason = headers_judge(protection, &insp->pkt);
 	if (!reason && ks_protect_has(protection, KS_PROTECT_TRACE_ROUTE) && ends_on_its_way(env, insp))
 		reason = KS_REASON_TRACE_ROUTE;
-	if (!reason && insp->pkt.flags & KS_PKT_ICMP_QUERY &&
-	    ks_flood_is_over(env, config, insp, KS_PROTECT_ICMP_FLOOD, &insp->pkt.tuple.dst))
-		reason = KS_REASON_ICMP_FLOOD;
+	if (!reason && insp->pkt.flags & KS_PKT_ICMP_QUERY)
+		reason = query_judge(env, config, insp);
 	insp->verdict.reason = (__u8)(reason ? ks_deny(insp, KS_CLASS_NONE, reason) : ks_state_begin(env, insp));
 }
 

@@ -4,8 +4,8 @@
  * is the list that routers have under such names. Each item is a bit, off unless the policy asks for it, and has a reason of
  * its own.
  *
- * Headers are judged when the packet was read (the stage PROTECT, or FRAGMENT for a fragment), whatever the rules say and
- * whether a flow knows it. What opens a flow is judged when the rules have allowed it.
+ * Headers are judged when the packet was read (of a fragment before the stage FRAGMENT, all else in the stage PROTECT, to which
+ * a first fragment comes as well), whatever the rules say and whether a flow knows it. What opens a flow is judged when the rules have allowed it.
  *
  * A packet that is no oddity pays for one look at its headers, and only where the policy protects a zone.
  */

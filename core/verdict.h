@@ -148,7 +148,7 @@ enum ks_class {
 	X(TRACE_ROUTE, "trace route", "its hop limit ends before its way does, or it is a probe of traceroute")        \
 	X(IP_OPTION, "ip option", "an IPv4 option, or a hop-by-hop header, from a zone that is protected from it")     \
 	X(SYN_FRAGMENT, "syn fragment", "a SYN in a datagram in fragments")                                            \
-	X(ICMP_FRAGMENT, "icmp fragment", "an ICMP message in fragments that would open a flow")                       \
+	X(ICMP_FRAGMENT, "icmp fragment", "an ICMP query in fragments, or another message that would open a flow")     \
 	X(SMURF, "smurf", "an ICMP query to a group, which many would answer")                                         \
 	X(FRAGGLE, "fraggle", "UDP to port 7 or 19 of a group, which many would answer")                               \
 	X(UNASSIGNED_PROTOCOL, "unassigned protocol", "a protocol number that nobody has been assigned")               \

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* A fragment comes to its datagram; see fragment.h. */
 #include "core/fragment/internal.h"
+#include "core/checksum.h"
 #include "core/link.h"
 
 /* The first fragment is still to come: this one is held for it, if there is room. */
@@ -107,13 +108,14 @@ static void held_conclude(const struct fragment_ctx *ctx)
 		held_decide(ctx, action_passes(d->datagram.action));
 }
 
-/* A first fragment is judged like any packet. */
+/* A first fragment is judged like any packet, also by the protection of its zone. */
 static void first_begin(struct ks_env *env, struct ks_inspection *insp)
 {
+	const struct ks_config *config = env_config(env);
+
 	insp->frag.progress = KS_FRAGMENT_FIRST;
-	insp->stage = KS_STAGE_FIND;
-	insp->from_high = ks_packet_key(env, insp, &insp->pkt.tuple, &insp->flow.key);
-	ks_table_hash(env, &insp->flow);
+	if (config)
+		ks_first_stage(env, config, insp);
 }
 
 /* Not inlined: its frame ends before that of a first fragment which comes back (V2). */
