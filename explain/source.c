@@ -65,9 +65,9 @@ static void home_text(const struct ks_explain *explain, char *buf, size_t size)
 	const struct ks_world *world = ks_engine_world(explain->engine);
 	const struct ks_tuple *tuple = &explain->insp->pkt.tuple;
 
-	if (ks_source_is_nowhere(tuple))
+	if (ks_source_is_nowhere(&explain->insp->pkt))
 		snprintf(buf, size, "no packet on a wire comes from there");
-	else if (ks_addr_is_local_to_link(&tuple->src, tuple->family))
+	else if (ks_source_is_of_link(explain->insp))
 		snprintf(buf, size, "it belongs to every link");
 	else if (world)
 		world->tell_home(tuple, explain->insp->home.from, buf, size, world->arg);
