@@ -112,6 +112,26 @@ static int set_copy(const struct ks_member_memory *from, const struct ks_member_
 	return ks_members_each(from, now, member_copy, &ctx);
 }
 
+static int counters_add(const struct ks_member *from, void *arg)
+{
+	const struct ks_prefix prefix = { .addr = from->addr, .family = from->family, .length = from->length };
+	struct ks_member *to = ks_members_get(arg, &prefix);
+
+	if (!to)
+		return 0;
+	__atomic_fetch_add(&to->packets, from->packets, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&to->bytes, from->bytes, __ATOMIC_RELAXED);
+	return 0;
+}
+
+/* Added once, when nobody counts in the old memory any more: the new one may count already. */
+static void counters_carry(const struct ks_member_memory *from, struct ks_member_memory *to, __u64 now)
+{
+	ks_members_each(from, now, counters_add, to);
+	__atomic_fetch_add(&to->page->head.evicted, from->page->head.evicted, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&to->page->head.refused, from->page->head.refused, __ATOMIC_RELAXED);
+}
+
 /* Makes memory for a set, with what the old one has. */
 static int set_make(struct ks_stored_set *set, const struct ks_stored_set *old, const struct ks_set_store *store,
 		    const struct ks_set_info *info, __u32 limit, __u64 now)
@@ -163,8 +183,10 @@ int ks_set_store_prepare(const struct ks_set_store *store, const struct ks_polic
 static void set_commit(struct ks_stored_set *set, struct ks_stored_set *old, const struct ks_set_info *info,
 		       __u32 limit, __u64 now)
 {
-	if (old && !set->is_shared)
+	if (old && !set->is_shared) {
 		set_copy(&old->memory, &set->memory, limit, now);
+		counters_carry(&old->memory, &set->memory, now);
+	}
 	ks_members_follow(&set->memory, info, limit, now);
 	if (old && set->is_shared)
 		old->memory.pages = 0;

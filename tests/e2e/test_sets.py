@@ -175,6 +175,17 @@ def test_entries_stay_over_reload_crash_and_stop(lab, firewall):
     assert lab.client.ping(SERVER6) == 3
 
 
+def test_counters_stay_in_a_set_that_grows(lab, firewall):
+    firewall.say("set", "add", "kept", SERVER4)
+    assert lab.client.ping(SERVER4) == 0
+    before = entries(firewall, "kept")[SERVER4]
+    assert before["packets"] > 0
+    firewall.path.write_text(POLICY.replace("limit 100, keep", "limit 5000, keep"))
+    firewall.say("reload")
+    after = entries(firewall, "kept")[SERVER4]
+    assert (after["packets"], after["bytes"]) >= (before["packets"], before["bytes"])
+
+
 def test_replacing_is_one_step(lab, firewall):
     feed(firewall, "add", "blocked", [CLIENT4, "192.0.2.1 for 5m"])
     lab.client.ping(SERVER4)

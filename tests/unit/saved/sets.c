@@ -89,6 +89,31 @@ static void entries_stay_and_those_of_the_text_follow(void **state)
 	ks_policy_destroy(without);
 }
 
+/* A larger limit takes other memory. */
+static void counters_stay_in_a_set_that_grows(void **state)
+{
+	struct ks_policy *first = load(POLICY);
+	struct ks_policy *larger = load(HEAD "set other { } dynamic\nset kept { 192.0.2.9 } dynamic, limit 5000\n");
+	struct ks_set_store store;
+	struct ks_member *member;
+
+	store_make(&store, first);
+	add(&store, "kept", "10.0.0.1", 60);
+	member = (struct ks_member *)(uintptr_t)get(&store, "kept", "10.0.0.1");
+	member->packets = 3;
+	member->bytes = 180;
+	ks_set_store_find(&store, "kept")->memory.page->head.evicted = 7;
+	assert_int_equal(ks_set_store_adopt(&store, larger, now), 0);
+	assert_true(ks_set_store_find(&store, "kept")->memory.pages > ks_member_pages(1000));
+	assert_int_equal(get(&store, "kept", "10.0.0.1")->packets, 3);
+	assert_int_equal(get(&store, "kept", "10.0.0.1")->bytes, 180);
+	assert_int_equal(get(&store, "kept", "192.0.2.9")->packets, 0);
+	assert_int_equal(ks_set_store_find(&store, "kept")->memory.page->head.evicted, 7);
+	ks_set_store_fini(&store);
+	ks_policy_destroy(first);
+	ks_policy_destroy(larger);
+}
+
 /* Versions of the two entries of `kept` as a daemon leaves them that is killed while it changes them. */
 static void what_a_killed_process_held_is_given_back(void **state)
 {
@@ -149,8 +174,9 @@ static char *file_make(struct ks_policy *policy, size_t *size)
 	add(&store, "other", "10.0.0.1", 0);
 	((struct ks_member *)(uintptr_t)get(&store, "kept", "2001:db8::1"))->packets = 77;
 	assert_int_equal(ks_memory_file_open(&file), 0);
-	assert_int_equal(ks_saved_sets_write(file.out, &(struct ks_saved_sets){ &store, policy, now }, &then, &entries),
-			 0);
+	assert_int_equal(
+		ks_saved_sets_write(file.out, &(struct ks_saved_sets){ &store, policy, now }, &then, &entries),
+		0);
 	assert_int_equal(entries, 2);
 	text = ks_memory_file_take(&file);
 	*size = strlen(text);
@@ -166,8 +192,8 @@ static int restore(struct ks_policy *policy, struct ks_set_store *store, char *b
 
 	now = 5 * SECOND;
 	store_make(store, policy);
-	return ks_saved_sets_restore(bytes, size, &(struct ks_saved_sets){ store, policy, now }, &moment, outcome,
-				     error);
+	return ks_saved_sets_restore(bytes, size, &(struct ks_saved_sets){ store, policy, now }, &moment,
+				     outcome, error);
 }
 
 static void entries_come_back_with_the_time_that_they_have_left(void **state)
@@ -260,6 +286,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(entries_stay_and_those_of_the_text_follow),
+		cmocka_unit_test(counters_stay_in_a_set_that_grows),
 		cmocka_unit_test(what_a_killed_process_held_is_given_back),
 		cmocka_unit_test(what_is_abandoned_changes_nothing),
 		cmocka_unit_test(entries_come_back_with_the_time_that_they_have_left),
