@@ -193,6 +193,7 @@ int ks_instance_clear(const struct ks_instance *instance)
 {
 	ks_persistent_remove(instance, KS_TRIAL_NOTE);
 	ks_persistent_remove(instance, KS_TRIED_POLICY);
+	ks_persistent_remove(instance, KS_SETS_TRIAL_FILE);
 	return ks_instance_discard(instance);
 }
 
@@ -205,8 +206,8 @@ int ks_instance_remove(const struct ks_instance *instance, const unsigned *qdisc
 
 int ks_instance_discard(const struct ks_instance *instance)
 {
-	static const char *const files[] = { "policy", KS_TRIAL_NOTE,
-					     KS_TRIED_POLICY }; /* of last_good.c, where nothing lasts longer */
+	/* Those of last_good.c, where nothing lasts longer. */
+	static const char *const files[] = { "policy", KS_TRIAL_NOTE, KS_TRIED_POLICY, KS_SETS_TRIAL_FILE };
 	char path[KS_INSTANCE_PATH + 16];
 	int err = ks_kernel_unpin(instance->pins);
 

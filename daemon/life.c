@@ -259,6 +259,8 @@ static int bring_up_kernel(struct ks_daemon *daemon, const struct ks_daemon_opts
 	ks_daemon_sign(daemon);
 	if (daemon->fresh)
 		ks_between_take_back(daemon);
+	else if (daemon->trial.is_over || daemon->trial.inherited)
+		ks_sets_trial_take_back(daemon);
 	return KS_EXIT_OK;
 }
 

@@ -5,6 +5,7 @@
  *   /var/lib/keepstate/NAME/policy     the last good policy
  *   /var/lib/keepstate/NAME/sets       the run-time sets that are kept
  *   /var/lib/keepstate/NAME/sets.beyond-limit  the file of a start at which they were more than the limit
+ *   /var/lib/keepstate/NAME/sets.before  the run-time sets as a trial found them
  *   /var/lib/keepstate/NAME/unconfirmed  the note of a policy on trial
  *   /var/lib/keepstate/NAME/tried      that policy, which is the last good one if it is confirmed
  *   /var/lib/keepstate/NAME/owner      the boot and the network namespace that the directory belongs to; not for "host"
@@ -25,6 +26,7 @@
 /* Files that are removed with the firewall, unlike the others. */
 #define KS_TRIAL_NOTE "unconfirmed"
 #define KS_TRIED_POLICY "tried"
+#define KS_SETS_TRIAL_FILE "sets.before"
 
 /*
  * Makes the directory (mode 0700) if it is not there, and empties it if it is of another network namespace. To be called by

@@ -398,6 +398,8 @@ static int replace_policy(struct ks_daemon *daemon, const struct ks_reload *relo
 	waited = daemon->trial.waits; /* until then it may have been confirmed */
 	if (!err)
 		err = ks_handover_grow(daemon, policy, &outcome->message);
+	if (!err && !waited)
+		ks_sets_save_changes(daemon); /* the next policy may not have them */
 	if (!err && reload->confirm)
 		err = ks_trial_begin(daemon, reload->confirm, &outcome->message);
 	if (err)
@@ -412,6 +414,8 @@ static int replace_policy(struct ks_daemon *daemon, const struct ks_reload *relo
 		return err;
 	}
 	policy = NULL; /* the daemon owns it */
+	if (waited)
+		ks_sets_trial_take_back(daemon);
 	take_path(daemon, TAKE(name));
 	settle(daemon, reload, &replaced, &outcome->change);
 	ks_handover_add_size(&outcome->change, daemon, &size);

@@ -19,7 +19,8 @@
 
 /* A file being written. */
 struct save_ctx {
-	const struct ks_daemon *daemon;
+	const struct ks_instance *instance;
+	const char *file;
 	struct ks_saved_sets sets;
 	struct ks_saved_moment moment;
 	__u64 entries;
@@ -46,12 +47,13 @@ static void save_aside(void *arg)
 {
 	struct save_ctx *ctx = arg;
 
-	ctx->err = ks_persistent_replace(&ctx->daemon->instance, KS_SETS_FILE, write_sets, ctx);
+	ctx->err = ks_persistent_replace(ctx->instance, ctx->file, write_sets, ctx);
 }
 
 static void save_begin(struct ks_daemon *daemon, struct save_ctx *ctx)
 {
-	*ctx = (struct save_ctx){ .daemon = daemon,
+	*ctx = (struct save_ctx){ .instance = &daemon->instance,
+				  .file = KS_SETS_FILE,
 				  .sets = { .store = ks_kernel_sets(daemon->kernel),
 					    .policy = daemon->policy,
 					    .now = ks_kernel_now(daemon->kernel) } };
@@ -118,12 +120,26 @@ void ks_sets_add_warnings(const struct ks_daemon *daemon, json_t *warnings)
 	ks_hosts_add_warnings(daemon, warnings);
 }
 
+void ks_sets_save_changes(struct ks_daemon *daemon)
+{
+	__u64 changes;
+
+	if (!daemon->policy || !has_kept(daemon->policy))
+		return;
+	changes = changes_of(daemon);
+	if (changes == daemon->sets_saved)
+		return;
+	ks_sets_save(daemon);
+	if (!daemon->sets_error)
+		daemon->sets_saved = changes;
+}
+
 void ks_sets_keep(struct ks_daemon *daemon)
 {
 	__u64 begun = ks_kernel_clock(), changes;
 	struct save_ctx ctx;
 
-	if (!has_kept(daemon->policy) || begun < daemon->sets_next)
+	if (!has_kept(daemon->policy) || begun < daemon->sets_next || daemon->trial.waits)
 		return;
 	changes = changes_of(daemon);
 	if (changes == daemon->sets_saved)
@@ -209,4 +225,63 @@ void ks_sets_take_back(struct ks_daemon *daemon)
 		take_back(daemon, bytes, size);
 	else if (err != -ENOENT)
 		ks_report_error("the saved run-time sets cannot be read: %s", strerror(-err));
+}
+
+/* --- trials --- */
+
+void ks_sets_trial_begin(struct ks_daemon *daemon)
+{
+	struct save_ctx ctx;
+
+	ks_sets_trial_end(daemon); /* of a trial that was confirmed without a daemon */
+	if (!ks_kernel_sets(daemon->kernel)->count)
+		return;
+	save_begin(daemon, &ctx);
+	ctx.instance = &daemon->kept;
+	ctx.file = KS_SETS_TRIAL_FILE;
+	ctx.sets.all = true;
+	save_aside(&ctx);
+	if (ctx.err)
+		ks_report_error(
+			"the run-time sets cannot be saved in %s: %s: those that the policy on trial lacks would "
+			"come back empty",
+			daemon->kept.state_dir, strerror(-ctx.err));
+}
+
+static int trial_file_read(const struct ks_daemon *daemon, char **bytes, size_t *size)
+{
+	char path[KS_INSTANCE_PATH];
+
+	return ks_persistent_path(&daemon->kept, KS_SETS_TRIAL_FILE, path) ?: ks_persistent_read(path, bytes, size);
+}
+
+void ks_sets_trial_take_back(struct ks_daemon *daemon)
+{
+	const struct ks_saved_sets sets = { .store = ks_kernel_sets(daemon->kernel),
+					    .policy = daemon->policy,
+					    .now = ks_kernel_now(daemon->kernel),
+					    .all = true };
+	struct ks_saved_sets_outcome outcome;
+	char error[KS_SAVED_ERROR] = "";
+	ks_auto_free char *bytes = NULL;
+	struct ks_saved_moment now;
+	size_t size;
+	int err = trial_file_read(daemon, &bytes, &size);
+
+	ks_saved_now(&now);
+	if (!err)
+		err = ks_saved_sets_restore(bytes, size, &sets, &now, &outcome, error);
+	if (err && err != -ENOENT)
+		ks_report_error("the run-time sets from before the trial are not taken back: %s",
+				*error ? error : strerror(-err));
+	if (err || !outcome.taken)
+		return;
+	daemon->sets_changed++;
+	ks_report("taken back of run-time sets from before the trial: %llu entr%s", outcome.taken,
+		  outcome.taken == 1 ? "y" : "ies");
+}
+
+void ks_sets_trial_end(const struct ks_daemon *daemon)
+{
+	ks_persistent_remove(&daemon->kept, KS_SETS_TRIAL_FILE);
 }

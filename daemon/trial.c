@@ -18,6 +18,7 @@
 #include "daemon/interfaces/own_addresses.h"
 #include "daemon/last_good.h"
 #include "daemon/report.h"
+#include "daemon/sets_keep.h"
 #include "daemon/stand_in.h"
 #include "daemon/trial.h"
 #include "daemon/trial_note.h"
@@ -176,6 +177,7 @@ static void trial_end(struct ks_daemon *daemon)
 		ks_report_error("%s: cannot remove the note of a trial that is over: %s", daemon->kept.state_dir,
 				strerror(-err));
 	ks_last_good_untry(&daemon->kept);
+	ks_sets_trial_end(daemon);
 	watcher_end(&daemon->trial);
 	ks_trial_fini(&daemon->trial);
 }
@@ -241,6 +243,8 @@ int ks_trial_begin(struct ks_daemon *daemon, unsigned seconds, char **message)
 	trial->deadline = ks_trial_now() + (__u64)seconds * KS_MSEC_PER_SEC;
 	if (!err && !renews)
 		err = ks_last_good_untry(&daemon->kept);
+	if (!err && !renews)
+		ks_sets_trial_begin(daemon);
 	if (!err)
 		err = ks_trial_note_write(&daemon->kept, trial);
 	if (!err && !renews)
@@ -361,6 +365,7 @@ void ks_trial_take_back(struct ks_daemon *daemon, const char *why)
 		return;
 	}
 	trial->policy = NULL; /* the daemon owns it */
+	ks_sets_trial_take_back(daemon);
 	path = TAKE(daemon->policy_path);
 	daemon->policy_path = TAKE(trial->before_path);
 	daemon->closed = trial->before == KS_TRIAL_CLOSED;

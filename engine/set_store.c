@@ -151,7 +151,7 @@ static int set_prepare(const struct ks_set_store *store, const struct ks_set_inf
 	struct ks_stored_set *set = &next->set[info->number];
 	const struct ks_stored_set *old = set_find(store, info->name);
 
-	*set = (struct ks_stored_set){ .fd = -1 };
+	*set = (struct ks_stored_set){ .fd = -1, .is_made = !old };
 	snprintf(set->name, sizeof(set->name), "%s", info->name);
 	if (!old || old->memory.pages < ks_member_pages(limit))
 		return set_make(set, old, store, info, limit, now);

@@ -32,6 +32,7 @@ struct ks_stored_set {
 	struct ks_member_memory memory;
 	int fd;
 	bool is_shared; /* with the store before, until the commit */
+	bool is_made; /* the store before had no set of the name */
 };
 
 struct ks_set_store {

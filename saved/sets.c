@@ -65,17 +65,41 @@ static int put_member(const struct ks_member *member, void *arg)
 		   member->bytes);
 }
 
-static int put_set(struct sink *sink, const struct ks_set_info *info)
+static int put_set(struct sink *sink, const struct ks_stored_set *set)
 {
-	const struct ks_stored_set *set = ks_set_store_find(sink->sets->store, info->name);
-	int err = set ? put(sink, "set %s\n", info->name) : 0;
+	int err = put(sink, "set %s\n", set->name);
 
-	return err ?: set ? ks_members_each(&set->memory, sink->sets->now, put_member, sink) : 0;
+	return err ?: ks_members_each(&set->memory, sink->sets->now, put_member, sink);
+}
+
+static int put_all(struct sink *sink)
+{
+	const struct ks_set_store *store = sink->sets->store;
+	int err = 0;
+
+	for (__u32 i = 0; !err && i < store->count; i++)
+		err = put_set(sink, &store->set[i]);
+	return err;
 }
 
 static bool is_kept(const struct ks_policy *policy, const struct ks_set_info *info)
 {
 	return info->dynamic && policy->config.dynamic[info->number].flags & KS_DYNAMIC_KEEP;
+}
+
+static int put_kept(struct sink *sink)
+{
+	const struct ks_policy *policy = sink->sets->policy;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < policy->set_info_count; i++) {
+		const struct ks_set_info *info = &policy->set_infos[i];
+		const struct ks_stored_set *set =
+			is_kept(policy, info) ? ks_set_store_find(sink->sets->store, info->name) : NULL;
+
+		err = set ? put_set(sink, set) : 0;
+	}
+	return err;
 }
 
 int ks_saved_sets_write(FILE *out, const struct ks_saved_sets *sets, const struct ks_saved_moment *moment,
@@ -84,10 +108,8 @@ int ks_saved_sets_write(FILE *out, const struct ks_saved_sets *sets, const struc
 	struct sink sink = { .out = out, .sets = sets };
 	int err = put_head(&sink, moment);
 
-	for (size_t i = 0; !err && i < sets->policy->set_info_count; i++) {
-		if (is_kept(sets->policy, &sets->policy->set_infos[i]))
-			err = put_set(&sink, &sets->policy->set_infos[i]);
-	}
+	if (!err)
+		err = sets->all ? put_all(&sink) : put_kept(&sink);
 	if (!err)
 		err = put(&sink, "end %llu ", sink.entries);
 	if (!err && (fprintf(out, "%08x\n", sink.crc) < 0 || fflush(out)))
@@ -174,13 +196,23 @@ static int read_head(struct source *source)
 	return 0;
 }
 
+/* The set that takes back the entries of a name, NULL if none does. */
+static const struct ks_stored_set *taker_find(const struct ks_saved_sets *sets, const struct ks_set_info *info)
+{
+	const struct ks_stored_set *set = info ? ks_set_store_find(sets->store, info->name) : NULL;
+
+	if (!set)
+		return NULL;
+	return (sets->all ? set->is_made : is_kept(sets->policy, info)) ? set : NULL;
+}
+
 static int begin_set(struct source *source, const char *name)
 {
 	const struct ks_policy *policy = source->sets->policy;
 	const struct ks_set_info *info = ks_policy_dynamic(policy, name);
 
 	ks_engine_destroy(TAKE(source->engine));
-	source->set = info && is_kept(policy, info) ? ks_set_store_find(source->sets->store, name) : NULL;
+	source->set = taker_find(source->sets, info);
 	if (!source->set)
 		return 0;
 	source->number = info->number;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Run-time sets in a file, for the next start: those of a policy that says `keep`. The file is text:
+ * Run-time sets in a file: those of a policy that says `keep`, for the next start, or all of them, for the end of a trial. The file is
+ * text:
  *
  *   keepstate-sets 1 WALL BOOT-CLOCK BOOT-ID     the form, and the moment (ms, ms, hexadecimal digits)
  *   set NAME
@@ -18,8 +19,9 @@
 /* The sets of a policy, and the packet clock. */
 struct ks_saved_sets {
 	struct ks_set_store *store;
-	const struct ks_policy *policy;
+	const struct ks_policy *policy; /* not asked when all are written */
 	__u64 now;
+	bool all; /* all of the store are written, and those read that were made when it was given this policy */
 };
 
 /* Writes the file. Sets *entries to how many it has. Returns 0 or -errno: the stream has a part of it then. */

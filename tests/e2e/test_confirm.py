@@ -335,6 +335,48 @@ def test_a_reload_meanwhile_is_on_trial_too(lab, running):
     assert "unconfirmed" not in firewall.data("status")[0] and not note(firewall).exists()
 
 
+def entries(firewall, name):
+    return {one["entry"] for one in firewall.data("set", "list", name)}
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_the_entries_of_sets_come_back(lab, running, dies):
+    """A policy on trial that lacks a run-time set does not let in for good whom it held off."""
+    firewall = running
+    firewall.path.write_text("set held { } dynamic\nset others { } dynamic, timeout 1h\ndeny from lan source @held\n"
+                             "deny from wan source @others\n" + POLICY)
+    firewall.say("reload")
+    firewall.say("set", "add", "held", CLIENT4)
+    firewall.say("set", "add", "others", "198.51.100.0/24", "2001:db8:66::/48")
+    assert lab.client.ping(SERVER4) == 0
+    firewall.path.write_text("set others { } dynamic, timeout 1h\ndeny from wan source @others\n" + POLICY)
+    firewall.say("reload", "--confirm", "4s")
+    assert lab.client.ping(SERVER4) == 3
+    firewall.say("set", "remove", "others", "198.51.100.0/24")
+    if dies:
+        firewall.crash()
+    wait_for(lambda: firewall.cli("status").returncode == 0 and not note(firewall).exists(), LONG, "the policy before")
+    wait_for(lambda: entries(firewall, "held") == {CLIENT4}, 10, "its entries")
+    assert entries(firewall, "others") == {"2001:db8:66::/48"}, "what both policies have goes on as it is"
+    assert lab.client.ping(SERVER4) == 0
+    assert not (note(firewall).parent / "sets.before").exists()
+
+
+def test_sets_come_back_that_a_policy_on_trial_has_again(running):
+    firewall = running
+    full = "set held { } dynamic\ndeny from lan source @held\n" + POLICY
+    firewall.path.write_text(full)
+    firewall.say("reload")
+    firewall.say("set", "add", "held", "10.0.0.77")
+    firewall.path.write_text(POLICY)
+    firewall.say("reload", "--confirm", "60s")
+    firewall.path.write_text(full)
+    firewall.say("reload")
+    assert entries(firewall, "held") == {"10.0.0.77"}
+    firewall.say("confirm")
+    assert entries(firewall, "held") == {"10.0.0.77"} and not (note(firewall).parent / "sets.before").exists()
+
+
 def test_zones_and_interfaces_come_back(lab, running):
     firewall = running
     zones = {one["name"]: one["zone"] for one in firewall.data("status")[0]["interfaces"]}

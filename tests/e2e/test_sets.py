@@ -175,6 +175,21 @@ def test_entries_stay_over_reload_crash_and_stop(lab, firewall):
     assert lab.client.ping(SERVER6) == 3
 
 
+def test_what_was_flushed_does_not_come_back(firewall):
+    """Also if the policy had the set no more when the firewall was stopped, so that nothing was saved then."""
+    firewall.say("set", "add", "kept", "192.0.2.77", "192.0.2.78")
+    firewall.stop()
+    firewall.start()
+    assert set(entries(firewall, "kept")) == {"192.0.2.77", "192.0.2.78"}
+    firewall.say("set", "remove", "kept", "192.0.2.77")
+    firewall.path.write_text(POLICY.replace("@kept, ", "").replace("set kept { } dynamic, limit 100, keep\n", ""))
+    firewall.say("reload")
+    firewall.stop()
+    firewall.path.write_text(POLICY)
+    firewall.start()
+    assert set(entries(firewall, "kept")) == {"192.0.2.78"}
+
+
 def test_counters_stay_in_a_set_that_grows(lab, firewall):
     firewall.say("set", "add", "kept", SERVER4)
     assert lab.client.ping(SERVER4) == 0

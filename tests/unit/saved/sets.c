@@ -45,6 +45,20 @@ static void add(struct ks_set_store *store, const char *set, const char *prefix,
 	ks_engine_destroy(engine);
 }
 
+static void remove_entry(struct ks_set_store *store, const char *set, const char *prefix)
+{
+	const struct ks_member_memory *memory = &ks_set_store_find(store, set)->memory;
+	struct ks_member_entry entry;
+	struct ks_engine *engine;
+	struct ks_prefix parsed;
+
+	assert_int_equal(ks_value_prefix(prefix, &parsed), 0);
+	assert_int_equal(ks_members_open(memory, now, NULL, &engine), 0);
+	ks_member_entry_make(&parsed, &entry);
+	assert_true(ks_member_remove(ks_engine_env(engine), &entry));
+	ks_engine_destroy(engine);
+}
+
 static const struct ks_member *get(struct ks_set_store *store, const char *set, const char *prefix)
 {
 	struct ks_stored_set *stored = ks_set_store_find(store, set);
@@ -175,7 +189,7 @@ static char *file_make(struct ks_policy *policy, size_t *size)
 	((struct ks_member *)(uintptr_t)get(&store, "kept", "2001:db8::1"))->packets = 77;
 	assert_int_equal(ks_memory_file_open(&file), 0);
 	assert_int_equal(
-		ks_saved_sets_write(file.out, &(struct ks_saved_sets){ &store, policy, now }, &then, &entries),
+		ks_saved_sets_write(file.out, &(struct ks_saved_sets){ &store, policy, now, false }, &then, &entries),
 		0);
 	assert_int_equal(entries, 2);
 	text = ks_memory_file_take(&file);
@@ -192,8 +206,45 @@ static int restore(struct ks_policy *policy, struct ks_set_store *store, char *b
 
 	now = 5 * SECOND;
 	store_make(store, policy);
-	return ks_saved_sets_restore(bytes, size, &(struct ks_saved_sets){ store, policy, now }, &moment,
+	return ks_saved_sets_restore(bytes, size, &(struct ks_saved_sets){ store, policy, now, false }, &moment,
 				     outcome, error);
+}
+
+/* As the daemon does when a policy on trial lacked `other`, and the one before comes back. */
+static void sets_that_a_trial_lacked_come_back(void **state)
+{
+	const struct ks_saved_moment moment = { .wall = then.wall + 3000, .boottime = 8000, .boot = { 1 } };
+	struct ks_policy *before = load(POLICY);
+	struct ks_policy *trial =
+		load("zone lan { eth0 }\nset kept { } dynamic\nallow from lan to self source @kept\n");
+	struct ks_saved_sets_outcome outcome;
+	char error[KS_SAVED_ERROR] = "";
+	struct ks_memory_file file;
+	struct ks_set_store store;
+	__u64 entries;
+	char *text;
+
+	store_make(&store, before);
+	add(&store, "other", "10.0.0.1", 60);
+	add(&store, "kept", "10.0.0.2", 0);
+	assert_int_equal(ks_memory_file_open(&file), 0);
+	assert_int_equal(
+		ks_saved_sets_write(file.out, &(struct ks_saved_sets){ &store, NULL, now, true }, &then, &entries), 0);
+	text = ks_memory_file_take(&file);
+	assert_int_equal(entries, 2);
+	assert_int_equal(ks_set_store_adopt(&store, trial, now), 0);
+	remove_entry(&store, "kept", "10.0.0.2");
+	assert_int_equal(ks_set_store_adopt(&store, before, now), 0);
+	assert_int_equal(ks_saved_sets_restore(text, strlen(text), &(struct ks_saved_sets){ &store, before, now, true },
+					       &moment, &outcome, error),
+			 0);
+	assert_int_equal(outcome.taken, 1);
+	assert_int_equal(get(&store, "other", "10.0.0.1")->expires, now + 57 * SECOND);
+	assert_null(get(&store, "kept", "10.0.0.2")); /* the trial had this set, and it was taken out there */
+	ks_set_store_fini(&store);
+	free(text);
+	ks_policy_destroy(before);
+	ks_policy_destroy(trial);
 }
 
 static void entries_come_back_with_the_time_that_they_have_left(void **state)
@@ -289,6 +340,7 @@ int main(void)
 		cmocka_unit_test(counters_stay_in_a_set_that_grows),
 		cmocka_unit_test(what_a_killed_process_held_is_given_back),
 		cmocka_unit_test(what_is_abandoned_changes_nothing),
+		cmocka_unit_test(sets_that_a_trial_lacked_come_back),
 		cmocka_unit_test(entries_come_back_with_the_time_that_they_have_left),
 		cmocka_unit_test(what_has_expired_and_what_is_kept_no_more_is_left_out),
 		cmocka_unit_test(what_finds_no_room_is_counted_by_set),
