@@ -79,15 +79,31 @@ static int zones_load(const struct suggest_arguments *args, struct ks_policy **p
 	return ks_cli_load_code(err);
 }
 
+/* Adds addresses with commas between them. Returns 0 or -errno; -EINVAL after a complaint. */
+static int self_add(struct ks_zone_map *map, const char *words)
+{
+	ks_auto_free char *list = strdup(words);
+	char *rest = NULL;
+
+	if (!list)
+		return -ENOMEM;
+	for (const char *one = strtok_r(list, ",", &rest); one; one = strtok_r(NULL, ",", &rest)) {
+		int err = ks_zone_map_add(map, KS_ZONE_SELF, one);
+
+		if (err == -EINVAL)
+			fprintf(stderr, "keepstate: --self: '%s' is not an address\n", one);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 static int map_make(const struct suggest_arguments *args, const struct ks_policy *watch, struct ks_zone_map **map)
 {
 	int err = ks_zone_map_create(watch, map);
 
-	for (size_t i = 0; i < args->self.count && !err; i++) {
-		err = ks_zone_map_add(*map, KS_ZONE_SELF, args->self.word[i]);
-		if (err == -EINVAL)
-			fprintf(stderr, "keepstate: --self: '%s' is not an address\n", args->self.word[i]);
-	}
+	for (size_t i = 0; i < args->self.count && !err; i++)
+		err = self_add(*map, args->self.word[i]);
 	if (!err && args->outside) {
 		int id = ks_policy_zone_id(watch, args->outside);
 
@@ -218,7 +234,7 @@ int ks_cmd_suggest(int argc, char **argv)
 		  .target = &args.outside },
 		{ .name = "self",
 		  .argument = "ADDR",
-		  .help = "an address of the box itself; may be repeated",
+		  .help = "addresses of the box itself, with commas between them; may be repeated",
 		  .take = ks_take_words,
 		  .target = &args.self },
 		{ .name = "journal",

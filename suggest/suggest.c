@@ -10,6 +10,7 @@
 #include "core/header/packet.h"
 #include "proof/assertion.h"
 #include "proof/witness.h"
+#include "suggest/hints.h"
 #include "suggest/merge.h"
 #include "suggest/words.h"
 #include "text/memory_file.h"
@@ -381,6 +382,7 @@ static char *text_make(struct text *text, const char *origin)
 		return NULL;
 	fputc('\n', file.out);
 	rules_write(text, file.out);
+	ks_hints_write(&text->rules, suggestion->wish.zones, settings, file.out);
 	tests_write(text, file.out);
 	return ks_memory_file_take(&file);
 }

@@ -128,6 +128,21 @@ def test_zones_by_options(keepstate):
     keepstate('test', 'made.conf')
 
 
+def test_what_rules_cannot_say(keepstate):
+    """Helpers and translations that the traffic may need are comments with the statement that would do."""
+    frames = opened('10.0.0.5', 1, '198.51.100.1', 21) + answered('10.0.0.5', 5060, '198.51.100.1', 5060) + opened('10.0.0.5', 3, '10.0.1.5', 21)
+    text = suggest(keepstate, frames)
+    assert '#   helper ftp from lan to { dmz, wan }\n' in text and '#   helper sip from lan to wan\n' in text and 'helper tftp' not in text
+    assert '#   nat from' not in text  # the policy has one
+    said = ['suggest', '--zone', 'lan=eth1,10.0.0.0/24', '--zone', 'internet=eth0', '--outside', 'internet', '--self', '203.0.113.7,10.0.0.1']
+    text = keepstate(*said, 'c.pcap').stdout
+    assert '#   nat from lan to internet masquerade\n' in text
+    (keepstate.directory / 'c.pcap').write_bytes(pcap(*opened('10.0.0.5', 1, '10.0.0.1', 22), *opened('10.0.0.5', 2, '203.0.113.7', 22), link=RAW))
+    text = keepstate(*said, 'c.pcap').stdout
+    assert rules(text) == ['allow from lan to self family ipv4 tcp port ssh'] and '#   ' not in text.partition('allow from')[2]
+    assert "--self: 'x' is not an address" in keepstate(*said[:-1], '10.0.0.1,x', 'c.pcap', code=2).stderr
+
+
 def test_what_nobody_answered(keepstate):
     assert rules(suggest(keepstate, SCAN, code=1)) == []
     assert '5 requests that nobody answered' in suggest(keepstate, SCAN, code=1)
