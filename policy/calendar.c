@@ -111,6 +111,35 @@ const char *ks_calendar_moment_text(time_t when, char buf[KS_MOMENT_TEXT])
 	return buf;
 }
 
+/* --- minutes of the week --- */
+
+/* The minutes of a span, which may go on in the next day. */
+static unsigned span_length(const struct ks_calendar_span *span)
+{
+	return (span->end + KS_DAY_MINUTES - span->begin - 1) % KS_DAY_MINUTES + 1;
+}
+
+unsigned ks_calendar_span_end(const struct ks_calendar_span *span, unsigned day)
+{
+	return (day * KS_DAY_MINUTES + span->begin + span_length(span)) % KS_WEEK_MINUTES;
+}
+
+bool ks_calendar_has_minute(const struct ks_calendar *calendar, unsigned minute)
+{
+	for (size_t i = 0; i < calendar->count; i++) {
+		const struct ks_calendar_span *span = &calendar->spans[i];
+
+		for (unsigned day = 0; day < KS_WEEK_DAYS; day++) {
+			const unsigned begin = day * KS_DAY_MINUTES + span->begin;
+
+			if (span->days >> day & 1 &&
+			    (minute + KS_WEEK_MINUTES - begin) % KS_WEEK_MINUTES < span_length(span))
+				return true;
+		}
+	}
+	return false;
+}
+
 /* --- windows --- */
 
 struct windows {

@@ -18,6 +18,7 @@
 
 #define KS_WEEK_DAYS 7U
 #define KS_DAY_MINUTES (24U * 60U)
+#define KS_WEEK_MINUTES (KS_WEEK_DAYS * KS_DAY_MINUTES)
 #define KS_CALENDAR_SPANS_MAX 64U
 #define KS_CALENDAR_DAYS 8U /* that windows are told ahead, at most */
 
@@ -47,6 +48,12 @@ int ks_calendar_hours(const char *text, __u16 *begin, __u16 *end);
 
 /* The moment at which the clock of the day of *date shows a minute, up to KS_DAY_MINUTES. */
 time_t ks_calendar_moment(const struct tm *date, unsigned minute);
+
+/* The minute of the week at which a span that begins on a day is over. */
+unsigned ks_calendar_span_end(const struct ks_calendar_span *span, unsigned day);
+
+/* Returns true if the minute of the week is one of a calendar. */
+bool ks_calendar_has_minute(const struct ks_calendar *calendar, unsigned minute);
 
 /* "mon-fri 08:00-18:00". Returns buf. */
 #define KS_SPAN_TEXT 64

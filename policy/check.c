@@ -11,6 +11,7 @@
 #include "policy/effect.h"
 #include "policy/helper.h"
 #include "policy/icmp.h"
+#include "policy/idle.h"
 #include "policy/limit.h"
 #include "policy/own.h"
 #include "policy/protect.h"
@@ -491,6 +492,7 @@ static void check_rule(struct ks_parser *p, struct ks_ast_rule *rule)
 	check_types(p, rule);
 	ks_conditions_check(p, rule);
 	ks_effects_check(p, rule);
+	ks_idle_check(p, rule);
 	ks_check_limits(p, rule);
 }
 

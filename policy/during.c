@@ -62,13 +62,25 @@ static int hours_read(struct ks_parser *p, struct ks_calendar_span *span)
 	return 0;
 }
 
+/* Complains about days that stand behind their hours. */
+static int days_behind(struct ks_parser *p, const struct ks_token *hours)
+{
+	const struct ks_token *token = ks_parser_peek(p);
+	__u8 days;
+
+	if (token->kind != KS_TOKEN_WORD || ks_calendar_days(token->text, &days))
+		return 0;
+	return ks_parser_error(p, token, 0, "days stand before their hours: expected '%.20s %.20s'", token->text,
+			       hours->text);
+}
+
 static int one_time(struct ks_parser *p, void *arg)
 {
 	struct ks_calendar_span span = { .days = KS_EVERY_DAY, .end = KS_DAY_MINUTES };
 	const struct ks_token token = *ks_parser_last(p);
 
 	if (ks_calendar_hours(token.text, &span.begin, &span.end) == 0)
-		return span_add(p, arg, &span);
+		return days_behind(p, &token) ?: span_add(p, arg, &span);
 	if (ks_calendar_days(token.text, &span.days))
 		return ks_parser_error(p, &token, 0, "'%.60s' says no time: " EXPECTED, token.text);
 	return hours_read(p, &span) ?: span_add(p, arg, &span);

@@ -69,6 +69,22 @@ static const struct foreign clauses[] = {
 	{ "! not", "'not' behind 'source', 'destination' or 'port'" },
 	{ "allow deny reject bypass pass accept block drop", "the end of the line before the next rule" },
 	{ "// /* ; --", COMMENT_TEXT },
+	{ "syn", "'flags S/SA', or nothing, because a connection begins with a SYN and the rest belongs to it" },
+	{ "echo-request echo-reply destination-unreachable time-exceeded", "'type' before it" },
+	{ "uid skuid uid-owner owner", "'user'" },
+	{ "gid skgid group", "'user' or 'cgroup', because sockets are not asked for the groups of their users" },
+	{ "cgroupv2 socket slice service",
+	  "'cgroup' and a path in quotes, such as cgroup \"system.slice/nginx.service\"" },
+	{ "mac-source ether lladdr", "'mac'" },
+	{ "tos", "'dscp', whose code points are the upper six bits" },
+	{ "fwmark meta tag tagged", "'mark'" },
+	{ "hoplimit hop-limit hlim min-ttl", "'ttl'" },
+	{ "time weekdays days hours schedule", "'during' and days and hours, such as during mon-fri 08:00-18:00" },
+	{ "prefix log-prefix", "the label behind 'log', such as log \"web\"" },
+	{ "counter counters", "nothing, because every rule has counters: keepstate rules" },
+	{ "queue nfqueue divert", "nothing of that kind, because packets are not handed to programs" },
+	{ "rate hashlimit", "'limit', such as limit 10/second per source" },
+	{ "clamp-mss-to-pmtu max-mss maxseg", "'mss mtu', or a number behind 'mss'" },
 };
 
 static const struct foreign zones[] = {

@@ -113,6 +113,10 @@ static int read_rate(struct ks_parser *p, const struct ks_token *token, const ch
 			return 0;
 		}
 	}
+	if (slash[1] >= '0' && slash[1] <= '9')
+		return ks_parser_error(p, token, (size_t)(slash + 1 - token->text),
+				       "a rate is so many in one second, minute, hour or day: expected one such as "
+				       "36/minute, with 'burst 3' behind it for how many may come at once");
 	return ks_parser_error(p, token, (size_t)(slash + 1 - token->text),
 			       "unknown time '%.60s': expected second, minute, hour or day", slash + 1);
 }

@@ -239,12 +239,30 @@ int ks_stray_port(struct ks_parser *p, const struct ks_token *token)
 	return defer(p, token, NULL, complain_port);
 }
 
+/* Returns true for a word that begins a clause and can be no value. */
+static bool begins_clause(const char *word)
+{
+	static const char *const words[] = {
+		"from",	 "to",	"source", "destination", "port", "type",   "family", "log",
+		"limit", "add", "set",	  "timeout",	 "mss",	 "during", "user",   "cgroup",
+	};
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(words); i++) {
+		if (strcmp(words[i], word) == 0)
+			return true;
+	}
+	return false;
+}
+
 int ks_stray_comma(struct ks_parser *p)
 {
 	const struct ks_token before = *ks_parser_last(p), comma = *ks_parser_next(p);
 	const struct ks_token *after = ks_parser_peek(p);
 	bool values = before.kind == KS_TOKEN_WORD && after->kind == KS_TOKEN_WORD;
 
+	if (values && begins_clause(after->text))
+		return ks_parser_error(p, &comma, 0, "the clauses of a rule have no commas between them: expected '%s'",
+				       after->text);
 	return ks_parser_error(p, &comma, 0, "several values stand in braces: expected { %.40s, %.40s }",
 			       values ? before.text : "22", values ? after->text : "80");
 }

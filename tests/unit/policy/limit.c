@@ -18,6 +18,8 @@ static void test_errors(void **state)
 		  "'1000000001/second' is out of bounds: expected 1 to 1000000000 new flows" },
 		{ "allow tcp limit x/minute\n", 1, 17, "'x/minute' is no limit" },
 		{ "allow tcp limit 5/month\n", 1, 19, "unknown time 'month': expected second, minute, hour or day" },
+		{ "allow tcp limit 3/5s\n", 1, 19,
+		  "a rate is so many in one second, minute, hour or day: expected one such as 36/minute" },
 		{ "allow tcp limit 5 flows\n", 1, 19, "unknown unit 'flows' of a limit" },
 		{ "allow tcp limit 0 connections\n", 1, 17, "expected 1 to 16777216 connections" },
 		{ "allow tcp limit 5k connections\n", 1, 17, "'5k' is out of bounds" },
