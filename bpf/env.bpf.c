@@ -6,6 +6,7 @@
  * them when. Counters are per CPU; the table guards itself (core/table/table.h).
  */
 #include "bpf/env.bpf.h"
+#include "bpf/kernel.h"
 
 #include "core/answer.h"
 #include "core/challenge.h"
@@ -19,6 +20,7 @@
 #include "core/members.h"
 #include "core/tree.h"
 
+#include <bpf/bpf_core_read.h>
 #include <linux/in.h>
 
 const volatile __u8 ks_test_mode __attribute__((visibility("default"))) = 0;
@@ -292,6 +294,25 @@ static ks_inline void user_tell(struct __sk_buff *skb, struct ks_facts *facts)
 	facts->has_uid = 1;
 }
 
+/* The deepest control group of the policy that the socket's is in. A kernel may have no groups of sockets, and no such helpers. */
+static ks_inline void cgroup_tell(struct __sk_buff *skb, const struct ks_config *config, struct ks_facts *facts)
+{
+	__u32 level = 0;
+
+	if (!bpf_core_field_exists(struct sock_cgroup_data, cgroup) || !config || !bpf_skb_cgroup_id(skb))
+		return;
+	facts->has_cgroup = 1;
+	for (__u32 i = 0; i < KS_CGROUPS_MAX; i++) {
+		const struct ks_cgroup *cgroup = &config->cgroup[i];
+
+		if (!cgroup->id || cgroup->level <= level ||
+		    bpf_skb_ancestor_cgroup_id(skb, (int)cgroup->level) != cgroup->id)
+			continue;
+		level = cgroup->level;
+		facts->cgroup = (__u8)(i + 1);
+	}
+}
+
 static ks_inline void test_facts(const struct ks_control *control, struct ks_facts *facts)
 {
 	if (!control)
@@ -299,6 +320,8 @@ static ks_inline void test_facts(const struct ks_control *control, struct ks_fac
 	facts->mark = control->test_mark;
 	facts->uid = control->test_uid;
 	facts->has_uid = control->test_has_uid;
+	facts->cgroup = control->test_cgroup;
+	facts->has_cgroup = control->test_has_cgroup;
 }
 
 /* A frame at XDP has no mark: the front leaves packets whose mark is asked for to ingress. */
@@ -312,6 +335,8 @@ void env_facts(struct ks_env *env, __u32 asks, struct ks_facts *facts)
 		facts->mark = skb->mark;
 		if (asks & KS_CONDITION_BIT(KS_CONDITION_USER))
 			user_tell(skb, facts);
+		if (asks & KS_CONDITION_BIT(KS_CONDITION_CGROUP))
+			cgroup_tell(skb, env_config(env), facts);
 	}
 	facts->known |= KS_CONDITIONS_HOME;
 }

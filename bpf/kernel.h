@@ -39,6 +39,12 @@ extern void *bpf_cast_to_kern_ctx(void *skb) __ksym __attribute__((weak));
 
 #define KS_SKB_DST_MASK (~1UL) /* SKB_DST_PTRMASK: the lowest bit says whether the reference is counted */
 
+struct cgroup;
+
+struct sock_cgroup_data {
+	struct cgroup *cgroup; /* Linux 5.15, and only where sockets have groups */
+} KS_KERNEL_TYPE;
+
 struct nf_hook_state {
 	struct net_device *in, *out;
 } KS_KERNEL_TYPE;

@@ -180,7 +180,8 @@ struct ks_control {
 	__u8 test_has_uid; /* 1: a socket of the box sends its packet: */
 	__u32 test_mark; /* of its packet */
 	__u32 test_uid;
-	__u32 zero;
+	__u8 test_cgroup, test_has_cgroup; /* as of struct ks_facts */
+	__u16 zero;
 	__u64 test_now; /* the clock then, ns, standing; 0: the kernel's, as live */
 	__u64 test_random; /* state of env_random() then, not 0 */
 	struct ks_listener {

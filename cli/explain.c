@@ -85,6 +85,7 @@ static int frame_craft(struct explain_ctx *ctx, struct ks_frame *frame)
 
 	if (!err) {
 		zones_complete(ctx->map, frame);
+		ks_frame_find_cgroup(ctx->policy, &ctx->step.packet, frame);
 		return KS_EXIT_OK;
 	}
 	if (err == -EINVAL)

@@ -169,6 +169,16 @@ static void schedules_print(const json_t *schedules)
 	}
 }
 
+static void cgroups_print(const json_t *cgroups)
+{
+	const json_t *cgroup;
+	size_t i;
+
+	json_array_foreach(cgroups, i, cgroup)
+		printf("cgroup      %s %s\n", ks_member_text(cgroup, "cgroup"),
+		       json_is_true(json_object_get(cgroup, "exists")) ? "exists" : "does not exist");
+}
+
 static void state_table_print(const json_t *table)
 {
 	char created[KS_NUMBER_TEXT], expired[KS_NUMBER_TEXT], recycled[KS_NUMBER_TEXT], killed[KS_NUMBER_TEXT];
@@ -518,6 +528,7 @@ int ks_cmd_status(int argc, char **argv)
 	settling_print(json_object_get(answer, "settling"));
 	challenge_print(json_object_get(answer, "challenge"));
 	schedules_print(json_object_get(answer, "schedules"));
+	cgroups_print(json_object_get(answer, "cgroups"));
 	rates_print(json_object_get(answer, "rates"));
 	if (ks_member_number(answer, "answers_withheld"))
 		printf("answers     %lld rejected packet%s dropped silently (limit answers, answers-per-source)\n",

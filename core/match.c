@@ -146,6 +146,8 @@ static ks_inline bool condition_holds(struct ks_env *env, const struct ks_condit
 		return c->ip_options ? facts->ip_options & c->ip_options : !facts->ip_options;
 	case KS_CONDITION_DSCP:
 		return c->dscp >> (facts->dscp & (KS_DSCP_MAX - 1)) & 1;
+	case KS_CONDITION_CGROUP:
+		return c->cgroups >> (facts->cgroup & KS_CGROUPS_MASK) & 1;
 	default:
 		return number_holds(env, c, facts, condition);
 	}
@@ -190,7 +192,8 @@ static ks_inline bool during_passes(struct ks_env *env, const struct ks_rule *ru
 /* Returns true if the packet has not got what the condition asks about: then it fails, with `not` and without. */
 static ks_inline bool is_without(const struct ks_facts *facts, __u32 condition)
 {
-	return (condition == KS_CONDITION_MAC && !facts->mac) || (condition == KS_CONDITION_USER && !facts->has_uid);
+	return (condition == KS_CONDITION_MAC && !facts->mac) || (condition == KS_CONDITION_USER && !facts->has_uid) ||
+	       (condition == KS_CONDITION_CGROUP && !facts->has_cgroup);
 }
 
 /* Returns true if a condition that the rule has does not fail. */

@@ -33,7 +33,8 @@ struct ks_rule;
 	X(MARK, "mark")           \
 	X(MAC, "mac")             \
 	X(DURING, "during")       \
-	X(USER, "user")
+	X(USER, "user")           \
+	X(CGROUP, "cgroup")
 
 enum ks_rule_condition {
 #define X(id, name) KS_CONDITION_##id,
@@ -49,7 +50,9 @@ _Static_assert(KS_CONDITION_MAX <= 16, "bits of the fields below");
 #define KS_CONDITION_BIT(condition) (1U << (condition))
 
 /* Those that only the home can answer. Facts of the headers are there wherever the packet is. */
-#define KS_CONDITIONS_HOME (KS_CONDITION_BIT(KS_CONDITION_MARK) | KS_CONDITION_BIT(KS_CONDITION_USER))
+#define KS_CONDITIONS_HOME                                                           \
+	(KS_CONDITION_BIT(KS_CONDITION_MARK) | KS_CONDITION_BIT(KS_CONDITION_USER) | \
+	 KS_CONDITION_BIT(KS_CONDITION_CGROUP))
 
 /* Those of them that are about packets which come in, so that the front, which cannot tell, leaves such packets to ingress. */
 #define KS_CONDITIONS_NO_FRONT KS_CONDITION_BIT(KS_CONDITION_MARK)
@@ -81,7 +84,9 @@ struct ks_conditions {
 	__u32 mac_set; /* of the frame's source, the first byte highest */
 	__u32 schedule; /* number (core/schedule.h) */
 	__u32 user_set; /* user ids */
-	__u32 pad[5];
+	__u32 pad;
+	__u64 cgroups; /* a bit for each number of a control group (core/rules.h) */
+	__u64 pad2;
 };
 
 _Static_assert(sizeof(struct ks_conditions) == 64, "conditions are one cache line");
@@ -107,7 +112,9 @@ struct ks_facts {
 	__u64 mac; /* of the frame's source, the first byte highest; 0: its link has none */
 	__u32 uid; /* of the socket of the box that sends it ... */
 	__u8 has_uid; /* ... if there is one */
-	__u8 zero[3];
+	__u8 cgroup; /* the number of its control group (core/rules.h), 0: none of the policy's ... */
+	__u8 has_cgroup; /* ... if there is one */
+	__u8 zero;
 };
 
 _Static_assert(sizeof(struct ks_facts) == 32, "facts are a part of a question");

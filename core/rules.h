@@ -272,6 +272,16 @@ enum ks_xdp_mode { KS_XDP_OFF, KS_XDP_AUTO, KS_XDP_ALWAYS, KS_XDP_MODES };
 /* `option short-way`: if established flows go past the kernel's forwarding, where there is one (bpf/short.bpf.c). */
 enum ks_short_mode { KS_SHORT_OFF, KS_SHORT_AUTO, KS_SHORT_ON, KS_SHORT_MODES };
 
+#define KS_CGROUPS_MAX 32U /* of a policy */
+#define KS_CGROUPS_MASK 63U /* of their numbers, which count from 1 */
+
+/* A control group that rules ask for. The core does not read it: the kernel home does, for the facts of a packet. */
+struct ks_cgroup {
+	__u64 id; /* of the kernel; 0: it does not exist now */
+	__u32 level; /* folders below the root */
+	__u32 zero;
+};
+
 /* The scalars of a policy: one per generation. */
 struct ks_config {
 	__u32 generation; /* counts reloads */
@@ -327,7 +337,8 @@ struct ks_config {
 	__u64 schedule_turn;
 	struct ks_schedule schedule[KS_SCHEDULE_HALVES][KS_SCHEDULES_MAX];
 	__u32 alters; /* KS_ALTER_* */
-	__u32 pad4;
+	__u32 cgroups; /* entries of cgroup[], numbered from 1 */
+	struct ks_cgroup cgroup[KS_CGROUPS_MAX];
 	__u16 mss[KS_ZONE_MAX]; /* by zone id: at most, of packets from and to it; KS_MSS_OF_MTU; 0: any */
 	__u16 mtu[KS_ZONE_MAX]; /* of a zone's interfaces where no kernel can tell, 0: KS_MTU_DEFAULT */
 	struct ks_protection protection[KS_ZONE_MAX]; /* by zone id */

@@ -23,6 +23,7 @@
  *   trial_left.c  the same without a daemon  stand_in.c  which policy is in force
  *   selftest.c  the tests of a policy      world.c     the programs' world, for explain
  *   schedules.c times at which rules hold
+ *   cgroups.c   control groups that rules ask for
  *   interfaces/ guards and programs        api/        the control API
  */
 #ifndef KS_DAEMON_DAEMON_H
@@ -42,6 +43,7 @@
 #include "daemon/rates.h"
 #include "daemon/refusals.h"
 #include "daemon/schedules.h"
+#include "daemon/cgroups.h"
 #include "daemon/settle/settle.h"
 #include "daemon/stand_in.h"
 #include "daemon/trial.h"
@@ -104,6 +106,7 @@ struct ks_daemon {
 	int sets_error; /* 0, or why they could not be saved */
 	struct ks_rule_peaks *rule_peaks; /* that were shown; NULL before anybody asked for metrics */
 	struct ks_schedules_told schedules;
+	struct ks_cgroups_told cgroups;
 	struct ks_hosts hosts; /* in the policy's sets */
 	struct ks_outers outers; /* addresses of flows that were taken back, until the box has them */
 };

@@ -392,6 +392,7 @@ static void take_second(struct ks_daemon *daemon)
 	ks_hosts_second(daemon);
 	ks_sets_keep(daemon);
 	ks_schedules_follow(daemon);
+	ks_cgroups_follow(daemon);
 	ks_rates_tick(&daemon->rates, ks_kernel_now(daemon->kernel));
 	if (++seconds % KS_BEAT_SECONDS == 0)
 		ks_events_beat(daemon->events);
@@ -408,6 +409,7 @@ static void serve(struct ks_daemon *daemon)
 			{ .fd = ks_api_fd(daemon->api), .events = POLLIN },
 			{ .fd = ks_events_are_awaited(daemon->events) ? ks_events_fd(daemon->events) : -1,
 			  .events = POLLIN },
+			{ .fd = ks_cgroups_fd(daemon), .events = POLLIN },
 		};
 
 		if (poll(fds, KS_ARRAY_SIZE(fds), ks_api_timeout(daemon->api)) < 0 && errno != EINTR)
@@ -422,6 +424,8 @@ static void serve(struct ks_daemon *daemon)
 			ks_interfaces_take_routes(&daemon->interfaces, daemon->routes_fd);
 		if (fds[5].revents)
 			ks_events_take(daemon->events);
+		if (fds[6].revents)
+			ks_cgroups_follow(daemon);
 		ks_api_turn(daemon->api);
 	}
 }
@@ -452,6 +456,7 @@ static void daemon_fini(struct ks_daemon *daemon)
 			    daemon->routes_fd, daemon->lock_fd,	 daemon->beacon_fd };
 
 	ks_hosts_fini(&daemon->hosts);
+	ks_cgroups_fini(&daemon->cgroups);
 	ks_interfaces_fini(&daemon->interfaces);
 	ks_kernel_close(daemon->kernel);
 	ks_policy_destroy(daemon->policy);

@@ -58,6 +58,8 @@ struct ks_frame {
 	__u32 mark; /* fwmark, see core/match.h */
 	__u32 uid; /* of the socket that sends it, the same ... */
 	bool has_uid; /* ... if there is one */
+	__u8 cgroup; /* the number of its control group in the policy (policy/cgroup.h), 0: another one, the same ... */
+	bool has_cgroup; /* ... if there is one */
 };
 
 /*

@@ -84,6 +84,8 @@ void env_facts(struct ks_env *env, __u32 asks, struct ks_facts *facts)
 	facts->mark = frame->mark;
 	facts->uid = frame->uid;
 	facts->has_uid = frame->has_uid;
+	facts->cgroup = frame->cgroup;
+	facts->has_cgroup = frame->has_cgroup;
 	facts->known |= KS_CONDITIONS_HOME;
 }
 

@@ -51,6 +51,13 @@ static void user_miss(const struct ks_facts *facts, char buf[KS_MISS_TEXT])
 		snprintf(buf, KS_MISS_TEXT, "no socket of a user sends the packet");
 }
 
+static void cgroup_miss(const struct ks_facts *facts, char buf[KS_MISS_TEXT])
+{
+	snprintf(buf, KS_MISS_TEXT, "%s",
+		 facts->has_cgroup ? "the socket's control group is not its"
+				   : "no socket of a control group sends the packet");
+}
+
 static void during_miss(const struct ks_explain *explain, char buf[KS_MISS_TEXT])
 {
 	__s64 now = (__s64)ks_engine_time(explain->engine) + ks_engine_wall(explain->engine);
@@ -87,6 +94,9 @@ void ks_explain_condition(const struct ks_explain *explain, unsigned condition, 
 		break;
 	case KS_CONDITION_USER:
 		user_miss(facts, buf);
+		break;
+	case KS_CONDITION_CGROUP:
+		cgroup_miss(facts, buf);
 		break;
 	case KS_CONDITION_DURING:
 		during_miss(explain, buf);

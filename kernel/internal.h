@@ -72,6 +72,9 @@ __u64 ks_kernel_packet_clock(const struct ks_kernel *kernel);
 /* Tells the schedules of a policy that is in a slot (schedules.c). */
 void ks_kernel_tell_slot(struct ks_kernel *kernel, const struct ks_policy *policy, __u32 slot);
 
+/* The same of its control groups (cgroups.c). Returns a bit for each that exists. */
+__u64 ks_kernel_tell_slot_cgroups(struct ks_kernel *kernel, const struct ks_policy *policy, __u32 slot);
+
 /* Sets what ks_kernel_complaint() says. */
 __attribute__((format(printf, 1, 2))) void ks_kernel_complain(const char *format, ...);
 

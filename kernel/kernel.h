@@ -28,6 +28,7 @@
 #ifndef KS_KERNEL_KERNEL_H
 #define KS_KERNEL_KERNEL_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -367,6 +368,15 @@ __s64 ks_kernel_wall(const struct ks_kernel *kernel);
 void ks_kernel_set_wall(struct ks_kernel *kernel, __s64 wall);
 void ks_kernel_tell_schedules(struct ks_kernel *kernel, const struct ks_policy *policy);
 const struct ks_schedule *ks_kernel_schedules(const struct ks_kernel *kernel);
+
+/*
+ * Control groups (policy/cgroup.h): looks for those of the policy in force, and tells the programs. Returns a bit for each that
+ * exists. ks_kernel_set_policy() does it, too.
+ */
+__u64 ks_kernel_tell_cgroups(struct ks_kernel *kernel, const struct ks_policy *policy);
+
+/* The folder of all groups. Returns 0, or -ENOENT where there is none, or only that of a namespace. */
+int ks_cgroup_root(char path[PATH_MAX]);
 
 typedef int ks_kernel_flow_fn(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg);
 

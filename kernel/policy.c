@@ -236,6 +236,7 @@ int ks_kernel_set_policy(struct ks_kernel *kernel, const struct ks_policy *polic
 	kernel->configs[slot] = policy->config;
 	kernel->configs[slot].generation = kernel->configs[old].generation + 1;
 	ks_kernel_tell_slot(kernel, policy, slot);
+	ks_kernel_tell_slot_cgroups(kernel, policy, slot);
 	__atomic_store_n(&kernel->control->active, slot, __ATOMIC_RELEASE);
 	if (!ks_kernel_wait(kernel))
 		empty_slot(kernel, old);

@@ -483,6 +483,8 @@ int ks_compile(struct ks_parser *p)
 	if (!err)
 		err = compile_rules(&c);
 	if (!err)
+		ks_cgroups_spread(p->policy);
+	if (!err)
 		err = join_lists(&c);
 	if (!err && ks_tree_make(p->policy))
 		err = ks_parser_no_memory(p);

@@ -3,7 +3,6 @@
 #include "policy/condition.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,11 +18,6 @@
 
 static int read_flags(struct ks_parser *p, struct ks_ast_conditions *conditions);
 static int read_options(struct ks_parser *p, struct ks_ast_conditions *conditions);
-static int read_ttl(struct ks_parser *p, struct ks_ast_conditions *conditions);
-static int read_length(struct ks_parser *p, struct ks_ast_conditions *conditions);
-static int read_mark(struct ks_parser *p, struct ks_ast_conditions *conditions);
-static int read_mac(struct ks_parser *p, struct ks_ast_conditions *conditions);
-static int read_user(struct ks_parser *p, struct ks_ast_conditions *conditions);
 
 /* The conditions. One without a function is a word alone, and `not` stands before it. */
 static const struct {
@@ -34,13 +28,14 @@ static const struct {
 	[KS_CONDITION_FLAGS] = { "flags", read_flags, true },
 	[KS_CONDITION_FRAGMENT] = { "fragment", NULL, true },
 	[KS_CONDITION_IP_OPTION] = { "ip-option", read_options, false },
-	[KS_CONDITION_TTL] = { "ttl", read_ttl, false },
-	[KS_CONDITION_LENGTH] = { "length", read_length, false },
+	[KS_CONDITION_TTL] = { "ttl", ks_read_ttl, false },
+	[KS_CONDITION_LENGTH] = { "length", ks_read_length, false },
 	[KS_CONDITION_DSCP] = { "dscp", ks_read_dscp, false },
-	[KS_CONDITION_MARK] = { "mark", read_mark, false },
-	[KS_CONDITION_MAC] = { "mac", read_mac, false },
+	[KS_CONDITION_MARK] = { "mark", ks_read_mark, false },
+	[KS_CONDITION_MAC] = { "mac", ks_read_mac, false },
 	[KS_CONDITION_DURING] = { "during", ks_read_during, false },
-	[KS_CONDITION_USER] = { "user", read_user, false },
+	[KS_CONDITION_USER] = { "user", ks_read_user, false },
+	[KS_CONDITION_CGROUP] = { "cgroup", ks_read_cgroup, false },
 };
 
 /* --- TCP flags --- */
@@ -130,169 +125,7 @@ void ks_print_option_condition(__u8 options, FILE *out)
 	fputs(several ? " }" : "", out);
 }
 
-/* --- numbers --- */
-
-struct number_list {
-	struct ks_items *items;
-	__u32 max;
-	const char *what; /* that is no ... */
-	const char *expected;
-};
-
-static int add_numbers(struct ks_parser *p, struct ks_items *items, const struct ks_place *place, __u64 low, __u64 high)
-{
-	struct ks_item *list = ks_arena_grow(p->scratch, items->list, items->count, sizeof(*list));
-
-	if (!list)
-		return ks_parser_no_memory(p);
-	items->list = list;
-	list[items->count++] = (struct ks_item){
-		.range = { .lo = { 0, low }, .hi = { 0, high } },
-		.place = *place,
-		.family = KS_IPV4,
-	};
-	return 0;
-}
-
-static int one_number(struct ks_parser *p, void *arg)
-{
-	const struct ks_token token = *ks_parser_last(p);
-	const struct number_list *list = arg;
-	__u32 low, high;
-
-	if (ks_value_number_range(token.text, list->max, &low, &high))
-		return ks_parser_error(p, &token, 0, "'%.60s' is no %s: expected %s", token.text, list->what,
-				       list->expected);
-	return add_numbers(p, list->items, &token.place, low, high);
-}
-
-static int read_ttl(struct ks_parser *p, struct ks_ast_conditions *conditions)
-{
-	struct number_list list = { &conditions->numbers[KS_CONDITION_TTL], UINT8_MAX, "TTL or hop limit",
-				    "a number 0 to 255, or a range such as 1-5" };
-
-	return ks_parse_list(p, "a TTL such as 1, or a range such as 1-5", one_number, &list);
-}
-
-static int read_length(struct ks_parser *p, struct ks_ast_conditions *conditions)
-{
-	struct number_list list = { &conditions->numbers[KS_CONDITION_LENGTH], UINT16_MAX, "length",
-				    "octets of the packet with its IP header, 0 to 65535, or a range such as 0-128" };
-
-	return ks_parse_list(p, "a length in octets such as 0-128", one_number, &list);
-}
-
-/* --- marks --- */
-
-/* Reads the mask of a mark, which all marks of a list share. */
-static int read_mask(struct ks_parser *p, struct ks_ast_conditions *conditions, const struct ks_token *token,
-		     const char *text)
-{
-	__u64 mask = UINT32_MAX;
-
-	if (text && (ks_value_number(text, 1, UINT32_MAX, &mask)))
-		return ks_parser_error(p, token, (size_t)(text - token->text),
-				       "'%.60s' is no mask of a mark: expected 1 to 0xffffffff", text);
-	if (conditions->has_mask && conditions->mark_mask != mask)
-		return ks_parser_error(p, token, 0,
-				       "the marks of a list have one mask: expected 0x%x, as of the first one",
-				       conditions->mark_mask);
-	conditions->mark_mask = (__u32)mask;
-	conditions->has_mask = true;
-	return 0;
-}
-
-static int one_mark(struct ks_parser *p, void *arg)
-{
-	struct ks_token token = *ks_parser_last(p);
-	struct ks_ast_conditions *conditions = arg;
-	const char *slash = strchr(token.text, '/');
-	char text[32];
-	__u32 low, high;
-
-	snprintf(text, sizeof(text), "%.*s", slash ? (int)(slash - token.text) : (int)token.length, token.text);
-	if (ks_value_number_range(text, UINT32_MAX, &low, &high))
-		return ks_parser_error(p, &token, 0,
-				       "'%.60s' is no mark: expected a number such as 16 or 0x10, a range such as 1-9, "
-				       "or bits and their mask such as 0x10/0xf0",
-				       token.text);
-	if (read_mask(p, conditions, &token, slash ? slash + 1 : NULL))
-		return -EINVAL;
-	if (high & ~conditions->mark_mask)
-		return ks_parser_error(p, &token, 0, "'%.60s' can never hold: it has bits outside of its mask",
-				       token.text);
-	return add_numbers(p, &conditions->numbers[KS_CONDITION_MARK], &token.place, low, high);
-}
-
-static int read_mark(struct ks_parser *p, struct ks_ast_conditions *conditions)
-{
-	return ks_parse_list(p, "a mark such as 0x10", one_mark, conditions);
-}
-
 /* --- addresses of the link --- */
-
-#define MAC_BYTES 6
-
-static int one_mac(struct ks_parser *p, void *arg)
-{
-	const struct ks_token token = *ks_parser_last(p);
-	struct ks_ast_conditions *conditions = arg;
-	__u8 mac[MAC_BYTES];
-	__u64 value = 0;
-
-	if (ks_value_mac(token.text, mac))
-		return ks_parser_error(p, &token, 0,
-				       "'%.60s' is no MAC address: expected one such as 02:00:5e:10:00:01", token.text);
-	for (int i = 0; i < MAC_BYTES; i++)
-		value = value << 8 | mac[i];
-	if (!value)
-		return ks_parser_error(p, &token, 0, "no card has this MAC address: expected that of a sender");
-	return add_numbers(p, &conditions->numbers[KS_CONDITION_MAC], &token.place, value, value);
-}
-
-static int read_mac(struct ks_parser *p, struct ks_ast_conditions *conditions)
-{
-	return ks_parse_list(p, "a MAC address such as 02:00:5e:10:00:01", one_mac, conditions);
-}
-
-/* --- users --- */
-
-#define USER_ROOM 4096 /* of the strings of an entry */
-#define USER_MAX (UINT32_MAX - 1) /* the one behind it is nobody's */
-
-/* The number of a name on this host. */
-static int user_of(const char *name, __u32 *uid)
-{
-	char room[USER_ROOM];
-	struct passwd entry, *found = NULL;
-
-	if (getpwnam_r(name, &entry, room, sizeof(room), &found) || !found)
-		return -ENOENT;
-	*uid = entry.pw_uid;
-	return 0;
-}
-
-static int one_user(struct ks_parser *p, void *arg)
-{
-	const struct ks_token token = *ks_parser_last(p);
-	struct ks_ast_conditions *conditions = arg;
-	__u32 low, high;
-
-	if (ks_value_number_range(token.text, USER_MAX, &low, &high)) {
-		if (user_of(token.text, &low))
-			return ks_parser_error(p, &token, 0,
-					       "this host has no user '%.60s': expected the name of a user, a number, "
-					       "or a range such as 1000-1999",
-					       token.text);
-		high = low;
-	}
-	return add_numbers(p, &conditions->numbers[KS_CONDITION_USER], &token.place, low, high);
-}
-
-static int read_user(struct ks_parser *p, struct ks_ast_conditions *conditions)
-{
-	return ks_parse_list(p, "a user such as alice or 1000", one_user, conditions);
-}
 
 const char *ks_mac_text(__u64 mac, char buf[KS_MAC_TEXT])
 {
@@ -391,6 +224,16 @@ static bool is_tcp(const struct ks_ast_rule *rule)
 	return rule->proto_count == 1 && rule->protos[0] == KS_PROTO_TCP;
 }
 
+/* Warns where something else than the host itself is asked for a process of the host. */
+static void check_sender(struct ks_parser *p, const struct ks_ast_rule *rule, unsigned n, const char *what)
+{
+	if (asks(rule->conditions, n) && rule->from_zones != 1ULL << KS_ZONE_SELF)
+		ks_parser_warn_at(p, &rule->conditions->place[n],
+				  "only what the firewall's own host sends %s, and nothing else matches this rule: "
+				  "expected 'from self'",
+				  what);
+}
+
 void ks_conditions_check(struct ks_parser *p, const struct ks_ast_rule *rule)
 {
 	const struct ks_ast_conditions *conditions = rule->conditions;
@@ -400,17 +243,15 @@ void ks_conditions_check(struct ks_parser *p, const struct ks_ast_rule *rule)
 	if (asks(conditions, KS_CONDITION_FLAGS) && !is_tcp(rule))
 		ks_parser_error_at(p, &conditions->place[KS_CONDITION_FLAGS],
 				   "only TCP has these flags: expected tcp, and no other protocol, in this rule");
-	if (asks(conditions, KS_CONDITION_USER) && rule->from_zones != 1ULL << KS_ZONE_SELF)
-		ks_parser_warn_at(p, &conditions->place[KS_CONDITION_USER],
-				  "only what the firewall's own host sends is of one of its users, and nothing else "
-				  "matches this rule: "
-				  "expected 'from self'");
+	check_sender(p, rule, KS_CONDITION_USER, "is of one of its users");
+	check_sender(p, rule, KS_CONDITION_CGROUP, "is of one of its control groups");
 	for (unsigned n = 0; n < KS_CONDITION_MAX; n++) {
 		bool empty = n == KS_CONDITION_DSCP	? !conditions->dscp
 			     : n == KS_CONDITION_DURING ? !conditions->during.count
-			     : words[n].read == read_ttl || words[n].read == read_length ||
-					     words[n].read == read_mark || words[n].read == read_mac ||
-					     words[n].read == read_user
+			     : n == KS_CONDITION_CGROUP ? !conditions->cgroups.count
+			     : words[n].read == ks_read_ttl || words[n].read == ks_read_length ||
+					     words[n].read == ks_read_mark || words[n].read == ks_read_mac ||
+					     words[n].read == ks_read_user
 				     ? !conditions->numbers[n].count
 				     : false;
 
@@ -495,6 +336,7 @@ int ks_compile_conditions(struct ks_compiler *c, const struct ks_ast_rule *rule,
 	    compile_numbers(c, said, KS_CONDITION_MARK, &entry.mark_set) ||
 	    compile_numbers(c, said, KS_CONDITION_MAC, &entry.mac_set) ||
 	    compile_numbers(c, said, KS_CONDITION_USER, &entry.user_set) ||
+	    ks_cgroups_compile(c, said, &entry.cgroups) ||
 	    (asks(said, KS_CONDITION_DURING) && ks_during_compile(c, said, &entry.schedule)))
 		return c->p->complaints.no_memory ? -ENOMEM : -EINVAL;
 	return keep_entry(c, &entry, index);
@@ -552,6 +394,9 @@ static int print_value(struct ks_ast *ast, const struct ks_ast_conditions *condi
 		return 0;
 	case KS_CONDITION_DURING:
 		ks_during_print(&conditions->during, out);
+		return 0;
+	case KS_CONDITION_CGROUP:
+		ks_cgroups_print(&conditions->cgroups, out);
 		return 0;
 	case KS_CONDITION_DSCP:
 		ks_print_dscp(conditions->dscp, out);

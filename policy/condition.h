@@ -4,6 +4,7 @@
 #define KS_POLICY_CONDITION_H
 
 #include "policy/ast.h"
+#include "policy/cgroup.h"
 #include "policy/compile.h"
 #include "policy/during.h"
 #include "policy/parse.h"
@@ -17,6 +18,7 @@ struct ks_ast_conditions {
 	__u8 ip_options;
 	__u64 dscp; /* a bit for each code point */
 	struct ks_ast_during during;
+	struct ks_ast_cgroups cgroups;
 	__u32 mark_mask;
 	bool has_mask; /* a mark was read, and with it the mask of all */
 };
@@ -37,6 +39,13 @@ int ks_conditions_print(struct ks_ast *ast, const struct ks_ast_rule *rule, FILE
 
 /* Prints what stands behind `ip-option`. */
 void ks_print_option_condition(__u8 options, FILE *out);
+
+/* Read the numbers behind these words (number.c). Return 0 or -errno. */
+int ks_read_ttl(struct ks_parser *p, struct ks_ast_conditions *conditions);
+int ks_read_length(struct ks_parser *p, struct ks_ast_conditions *conditions);
+int ks_read_mark(struct ks_parser *p, struct ks_ast_conditions *conditions);
+int ks_read_mac(struct ks_parser *p, struct ks_ast_conditions *conditions);
+int ks_read_user(struct ks_parser *p, struct ks_ast_conditions *conditions);
 
 /* Reads the code points behind `dscp`, and prints them (dscp.c). */
 int ks_read_dscp(struct ks_parser *p, struct ks_ast_conditions *conditions);

@@ -85,13 +85,23 @@ int ks_parse_list(struct ks_parser *p, const char *what, ks_list_fn *one, void *
 			ks_parser_skip_block(p, outer);
 		return err;
 	}
-	if (token->kind != KS_TOKEN_WORD)
+	if (token->kind != (p->strings ? KS_TOKEN_STRING : KS_TOKEN_WORD))
 		return ks_parser_error(p, token, 0, "expected %s, found %s", what,
 				       ks_token_describe(token, buf, sizeof(buf)));
 	if (++p->values > KS_VALUES_MAX)
 		return ks_parser_error(p, token, 0, "the policy's lists have more than %u entries", KS_VALUES_MAX);
 	ks_parser_next(p);
 	return one(p, arg);
+}
+
+int ks_parse_strings(struct ks_parser *p, const char *what, ks_list_fn *one, void *arg)
+{
+	int err;
+
+	p->strings = true;
+	err = ks_parse_list(p, what, one, arg);
+	p->strings = false;
+	return err;
 }
 
 /* --- names --- */

@@ -12,6 +12,9 @@ typedef int ks_list_fn(struct ks_parser *p, void *arg);
 /* Reads a list. `what` says in a complaint what an entry is. Returns 0, -ENOMEM, or -EINVAL after complaints. */
 int ks_parse_list(struct ks_parser *p, const char *what, ks_list_fn *one, void *arg);
 
+/* The same of strings in quotes. */
+int ks_parse_strings(struct ks_parser *p, const char *what, ks_list_fn *one, void *arg);
+
 /* Appends addresses, or ports: a list of them from the text, or one word. Returns 0, -ENOMEM, or -EINVAL after complaints. */
 int ks_parse_items(struct ks_parser *p, bool ports, struct ks_items *items);
 int ks_read_item(struct ks_parser *p, const struct ks_token *token, bool ports, struct ks_items *items);

@@ -62,6 +62,7 @@ struct ks_parser {
 	bool has_token;
 	bool line_start; /* the next token is the first of its line */
 	unsigned lists; /* braces of lists that are open: newlines do not count */
+	bool strings; /* the entries of the list in hand are strings */
 	unsigned blocks; /* braces that are open, of lists and blocks */
 
 	bool at_statement; /* a brace that was never closed was given up at the statement that is next: nothing is to be skipped */

@@ -138,6 +138,7 @@ struct ks_policy {
 	__u32 tree_compared; /* rules that a packet may have to be compared with, at most, where a list has trees */
 	struct ks_conditions *conditions; /* config.conditions of them; the first is none */
 	struct ks_calendar *calendars; /* config.schedules of them (policy/calendar.h) */
+	const char **cgroups; /* paths of config.cgroups of them (policy/cgroup.h) */
 	struct ks_effects *effects; /* config.effects of them, by the ids of their rules */
 
 	struct ks_rule_info *infos; /* in the order of the text */

@@ -72,7 +72,7 @@ static void write_ranges(struct writer *w, const struct ks_range *ranges, size_t
 	}
 }
 
-static void print_quoted(const char *text, FILE *out)
+void ks_print_quoted(const char *text, FILE *out)
 {
 	fputc('"', out);
 	for (; *text; text++) {
@@ -334,7 +334,7 @@ static void print_token(const struct ks_token *token, bool fresh, FILE *out)
 	if (!fresh && token->kind != KS_TOKEN_COMMA)
 		fputc(' ', out);
 	if (token->kind == KS_TOKEN_STRING)
-		print_quoted(token->text, out);
+		ks_print_quoted(token->text, out);
 	else
 		fputs(token->text, out);
 }
@@ -515,7 +515,7 @@ static void print_rule(const struct ks_rule_info *info, FILE *out)
 		fputs(" log", out);
 	if (info->label) {
 		fputc(' ', out);
-		print_quoted(info->label, out);
+		ks_print_quoted(info->label, out);
 	}
 	fputc('\n', out);
 }

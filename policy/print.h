@@ -9,6 +9,9 @@
 /* The normal form of a rule without log and label, in the policy's arena; NULL without memory. */
 char *ks_rule_text(struct ks_parser *p, const struct ks_ast_rule *rule, bool amounts);
 
+/* A text as a string of the language. */
+void ks_print_quoted(const char *text, FILE *out);
+
 /* Keeps the normal form of the test block whose tokens were recorded. Returns 0 or -ENOMEM. */
 int ks_test_text_keep(struct ks_parser *p);
 

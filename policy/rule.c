@@ -47,10 +47,11 @@ static const char *const clauses[] = {
 	"asymmetric",
 };
 
-#define CLAUSES_TEXT                                                                                                 \
-	"from, to, a protocol (tcp, udp, icmp, icmpv6, proto N), port, source port, source, destination, type, "     \
-	"family, flags, fragment, ip-option, ttl, length, dscp, mark, mac, during, user, limit, add, timeout, mss, " \
-	"set, asymmetric "                                                                                           \
+#define CLAUSES_TEXT                                                                                             \
+	"from, to, a protocol (tcp, udp, icmp, icmpv6, proto N), port, source port, source, destination, type, " \
+	"family, flags, fragment, ip-option, ttl, length, dscp, mark, mac, during, user, cgroup, limit, add, "   \
+	"timeout, mss, "                                                                                         \
+	"set, asymmetric "                                                                                       \
 	"or log"
 
 static const char *const statements[] = {

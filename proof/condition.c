@@ -8,14 +8,18 @@
 
 #include "core/header/packet.h"
 #include "policy/calendar.h"
+#include "policy/cgroup.h"
 #include "policy/condition.h"
 
 #define BIT KS_CONDITION_BIT
-#define KINDS_NEGATED (BIT(KS_CONDITION_MAC) | BIT(KS_CONDITION_USER) | BIT(KS_CONDITION_DURING)) /* see condition.h */
+#define KINDS_NEGATED                                                                \
+	(BIT(KS_CONDITION_MAC) | BIT(KS_CONDITION_USER) | BIT(KS_CONDITION_CGROUP) | \
+	 BIT(KS_CONDITION_DURING)) /* see condition.h */
 #define KINDS_BY_ACTION (BIT(KS_CONDITION_MAC) | BIT(KS_CONDITION_DURING))
 #define NO_USER (~0ULL)
+#define NO_CGROUP (~0ULL)
+#define OTHER_CGROUP 0ULL /* none that any rule asks for */
 #define UNTOLD (~0ULL) /* the source of a frame that a router had, or a time of which nobody can tell */
-#define WEEK_MINUTES (KS_WEEK_DAYS * KS_DAY_MINUTES)
 #define MAC_MAX 0xffffffffffffULL
 
 /* --- one condition --- */
@@ -69,24 +73,22 @@ static const struct ks_calendar *calendar_of(const struct ks_variable_set *set)
 	return &set->policy->calendars[values_of(set)->schedule];
 }
 
-/* The minutes of a span of the day, which may go on in the next one. */
-static unsigned span_length(const struct ks_calendar_span *span)
+const char *ks_fact_cgroup(__u64 value)
 {
-	return span->end > span->begin ? span->end - span->begin : span->end + KS_DAY_MINUTES - span->begin;
+	return value == OTHER_CGROUP ? "other" : (const char *)(uintptr_t)value;
 }
 
-/* Returns true if the minute of the week is one of a calendar. */
-static bool has_minute(const struct ks_calendar *calendar, __u64 minute)
+/* Returns true if a group, by its path as a value, is one that the condition asks for, or is below it. */
+static bool has_cgroup(const struct ks_variable_set *set, __u64 value)
 {
-	for (size_t i = 0; i < calendar->count; i++) {
-		const struct ks_calendar_span *span = &calendar->spans[i];
+	const struct ks_policy *policy = set->policy;
 
-		for (unsigned day = 0; day < KS_WEEK_DAYS; day++) {
-			const __u64 begin = day * KS_DAY_MINUTES + span->begin;
-
-			if (span->days >> day & 1 && (minute + WEEK_MINUTES - begin) % WEEK_MINUTES < span_length(span))
-				return true;
-		}
+	if (value == OTHER_CGROUP)
+		return false;
+	for (__u32 i = 0; i < policy->config.cgroups; i++) {
+		if (values_of(set)->cgroups >> (i + 1) & 1 &&
+		    ks_cgroup_is_in(ks_fact_cgroup(value), policy->cgroups[i]))
+			return true;
 	}
 	return false;
 }
@@ -110,12 +112,25 @@ static bool is_in(const struct ks_variable_set *set, __u64 value)
 	case KS_CONDITION_MAC:
 		return value == UNTOLD ? !set->lets : value && has_number(set, value) != set->is_negated;
 	case KS_CONDITION_DURING:
-		return value == UNTOLD ? !set->lets : has_minute(calendar_of(set), value) != set->is_negated;
+		return value == UNTOLD ? !set->lets
+				       : ks_calendar_has_minute(calendar_of(set), (unsigned)value) != set->is_negated;
 	case KS_CONDITION_USER:
 		return value != NO_USER && has_number(set, value) != set->is_negated;
+	case KS_CONDITION_CGROUP:
+		return value != NO_CGROUP && has_cgroup(set, value) != set->is_negated;
 	default:
 		return has_number(set, value);
 	}
+}
+
+/* Returns true if each group that one condition asks for is one that the other asks for. */
+static bool same_cgroups(const struct ks_variable_set *a, const struct ks_variable_set *b)
+{
+	for (__u32 i = 0; i < a->policy->config.cgroups; i++) {
+		if (values_of(a)->cgroups >> (i + 1) & 1 && !has_cgroup(b, (uintptr_t)a->policy->cgroups[i]))
+			return false;
+	}
+	return true;
 }
 
 static bool same_values(const struct ks_variable_set *a, const struct ks_variable_set *b)
@@ -132,6 +147,8 @@ static bool same_values(const struct ks_variable_set *a, const struct ks_variabl
 		return x->ip_options == y->ip_options;
 	case KS_CONDITION_DSCP:
 		return x->dscp == y->dscp;
+	case KS_CONDITION_CGROUP:
+		return same_cgroups(a, b) && same_cgroups(b, a);
 	case KS_CONDITION_DURING:
 		return !strcmp(a->policy->calendars[x->schedule].text, b->policy->calendars[y->schedule].text);
 	default:
@@ -214,7 +231,7 @@ static bool search_try(struct search *search, __u64 value)
 static const __u64 usual[KS_CONDITION_MAX] = {
 	[KS_CONDITION_FLAGS] = KS_TCP_SYN, [KS_CONDITION_TTL] = 64, /* as hosts send it (RFC 1700) */
 	[KS_CONDITION_LENGTH] = 60,	   [KS_CONDITION_MAC] = 0x020000000001ULL,
-	[KS_CONDITION_USER] = NO_USER,
+	[KS_CONDITION_USER] = NO_USER,	   [KS_CONDITION_CGROUP] = NO_CGROUP,
 };
 
 static const __u64 most[KS_CONDITION_MAX] = {
@@ -274,10 +291,8 @@ static enum found search_ends(struct search *search, unsigned n)
 static bool search_span(struct search *search, const struct ks_calendar_span *span)
 {
 	for (unsigned day = 0; day < KS_WEEK_DAYS; day++) {
-		const unsigned begin = day * KS_DAY_MINUTES + span->begin;
-
-		if (span->days >> day & 1 &&
-		    (search_try(search, begin) || search_try(search, (begin + span_length(span)) % WEEK_MINUTES)))
+		if (span->days >> day & 1 && (search_try(search, day * KS_DAY_MINUTES + span->begin) ||
+					      search_try(search, ks_calendar_span_end(span, day))))
 			return true;
 	}
 	return false;
@@ -297,10 +312,26 @@ static enum found search_times(struct search *search)
 	return NONE;
 }
 
+/* Tries each group that a policy asks for: the deepest of them above a group is all that rules see of it. */
+static enum found search_cgroups(struct search *search)
+{
+	for (__u64 some = search->bits; some; some &= some - 1) {
+		const struct ks_policy *policy = search->variables->set[__builtin_ctzll(some)].policy;
+
+		for (__u32 i = 0; i < policy->config.cgroups; i++) {
+			if (search_try(search, (uintptr_t)policy->cgroups[i]))
+				return FOUND;
+		}
+	}
+	return search_try(search, OTHER_CGROUP) ? FOUND : NONE;
+}
+
 static enum found search_known(struct search *search, unsigned n)
 {
 	if (search_try(search, usual[n]))
 		return FOUND;
+	if (n == KS_CONDITION_CGROUP)
+		return search_cgroups(search);
 	if (n == KS_CONDITION_DURING)
 		return search_times(search);
 	if (n == KS_CONDITION_LENGTH || n == KS_CONDITION_MARK || n == KS_CONDITION_MAC || n == KS_CONDITION_USER)
@@ -371,6 +402,7 @@ static __u64 fact_of(const struct ks_facts *facts, unsigned n)
 		[KS_CONDITION_MARK] = facts->mark,
 		[KS_CONDITION_MAC] = facts->mac,
 		[KS_CONDITION_USER] = facts->has_uid ? facts->uid : NO_USER,
+		[KS_CONDITION_CGROUP] = facts->has_cgroup ? OTHER_CGROUP : NO_CGROUP,
 	};
 
 	return values[n];
@@ -387,6 +419,9 @@ bool ks_conditions_are_met(const struct ks_variables *variables, __u64 in, __u64
 				return false;
 			continue;
 		}
+		/* Its number is one of the policy that has judged: the packet is of the group that was chosen. */
+		if (set->condition == KS_CONDITION_CGROUP && facts->has_cgroup)
+			continue;
 		if (!(facts->known & BIT(set->condition)) || is_in(set, fact_of(facts, set->condition)) != must)
 			return false;
 	}
@@ -431,6 +466,32 @@ static void print_numbers(const struct ks_variable_set *set, FILE *out)
 	fputs(spans.count > 1 ? " }" : "", out);
 }
 
+/* Returns true if the condition asks for a group above this one, so that this one goes without saying. */
+static bool is_below_another(const struct ks_variable_set *set, __u32 n)
+{
+	const struct ks_policy *policy = set->policy;
+
+	for (__u32 i = 0; i < policy->config.cgroups; i++) {
+		if (i != n && values_of(set)->cgroups >> (i + 1) & 1 &&
+		    ks_cgroup_is_in(policy->cgroups[n], policy->cgroups[i]))
+			return true;
+	}
+	return false;
+}
+
+static void print_cgroups(const struct ks_variable_set *set, FILE *out)
+{
+	struct ks_ast_cgroups list = { 0 };
+	const char *paths[KS_CGROUPS_MAX];
+
+	list.paths = paths;
+	for (__u32 i = 0; i < set->policy->config.cgroups; i++) {
+		if (values_of(set)->cgroups >> (i + 1) & 1 && !is_below_another(set, i))
+			paths[list.count++] = set->policy->cgroups[i];
+	}
+	ks_cgroups_print(&list, out);
+}
+
 static void print_value(const struct ks_variable_set *set, FILE *out)
 {
 	const struct ks_conditions *c = values_of(set);
@@ -443,6 +504,9 @@ static void print_value(const struct ks_variable_set *set, FILE *out)
 		return;
 	case KS_CONDITION_IP_OPTION:
 		ks_print_option_condition(c->ip_options, out);
+		return;
+	case KS_CONDITION_CGROUP:
+		print_cgroups(set, out);
 		return;
 	case KS_CONDITION_DSCP:
 		ks_print_dscp(c->dscp, out);

@@ -37,6 +37,9 @@ __u16 ks_conditions_choose(const struct ks_variables *variables, const struct ks
 /* Returns true if the packet in hand is one of those of `in` and `out`, as of a region; false also where nobody can tell. */
 bool ks_conditions_are_met(const struct ks_variables *variables, __u64 in, __u64 out, const struct ks_facts *facts);
 
+/* The path of a control group that was chosen as a value. */
+const char *ks_fact_cgroup(__u64 value);
+
 /* "ttl not 1-9". Returns buf. */
 #define KS_CONDITION_TEXT 160
 const char *ks_condition_text(const struct ks_variable_set *set, bool in, char buf[KS_CONDITION_TEXT]);

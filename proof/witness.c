@@ -11,6 +11,7 @@
 #include "core/network.h"
 #include "core/track/track.h"
 #include "policy/condition.h"
+#include "policy/print.h"
 #include "policy/value.h"
 #include "proof/condition.h"
 #include "text/names.h"
@@ -347,6 +348,10 @@ static void facts_write(const struct ks_witness *witness, char more[FACTS_TEXT])
 		fprintf(out, " mac %s", ks_mac_text(facts[KS_CONDITION_MAC], mac));
 	if (has_fact(witness, KS_CONDITION_USER))
 		fprintf(out, " user %llu", facts[KS_CONDITION_USER]);
+	if (has_fact(witness, KS_CONDITION_CGROUP)) {
+		fputs(" cgroup ", out);
+		ks_print_quoted(ks_fact_cgroup(facts[KS_CONDITION_CGROUP]), out);
+	}
 	fclose(out);
 	more[FACTS_TEXT - 1] = '\0';
 }
@@ -510,6 +515,7 @@ int ks_court_judge(struct ks_court *court, const struct ks_variables *variables,
 	err = ks_crafter_craft(court->crafter, &step.packet, &frame);
 	if (err)
 		return err == -ENOMEM ? err : 0;
+	ks_frame_find_cgroup(court->policy, &step.packet, &frame);
 	err = members_put(court, variables, witness);
 	if (!err)
 		err = frame_judge(court, &frame, insp);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/header/wire.h"
+#include "policy/cgroup.h"
 #include "scenario/crafter.h"
 
 /* Sum of 16-bit words in ones' complement (RFC 1071), not yet folded. */
@@ -389,6 +390,14 @@ static int frame_put(struct ks_crafter *crafter, const struct ks_send *send, str
 	return err;
 }
 
+void ks_frame_find_cgroup(const struct ks_policy *policy, const struct ks_packet_spec *spec, struct ks_frame *frame)
+{
+	const struct ks_mod *mod = ks_spec_mod(spec, KS_MOD_CGROUP);
+
+	frame->has_cgroup = mod != NULL;
+	frame->cgroup = mod ? ks_cgroup_number(policy, (const char *)mod->data) : 0;
+}
+
 int ks_crafter_craft(struct ks_crafter *crafter, const struct ks_packet_spec *spec, struct ks_frame *frame)
 {
 	struct ks_bytes *out = &crafter->frame;
@@ -418,5 +427,7 @@ int ks_crafter_craft(struct ks_crafter *crafter, const struct ks_packet_spec *sp
 	frame->mark = (__u32)ks_spec_number(spec, KS_MOD_MARK, 0);
 	frame->uid = (__u32)ks_spec_number(spec, KS_MOD_USER, 0);
 	frame->has_uid = ks_spec_mod(spec, KS_MOD_USER) != NULL;
+	frame->cgroup = 0;
+	frame->has_cgroup = ks_spec_mod(spec, KS_MOD_CGROUP) != NULL;
 	return 0;
 }

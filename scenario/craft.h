@@ -36,6 +36,9 @@ void ks_crafter_reset(struct ks_crafter *crafter);
  */
 int ks_crafter_craft(struct ks_crafter *crafter, const struct ks_packet_spec *spec, struct ks_frame *frame);
 
+/* Says by which number the policy knows the control group of the packet's sender. */
+void ks_frame_find_cgroup(const struct ks_policy *policy, const struct ks_packet_spec *spec, struct ks_frame *frame);
+
 /*
  * The packet crafted last was let through and left as these bytes: its sender's
  * sequence numbers go on, and its receiver remembers what it saw and will answer

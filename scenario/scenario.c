@@ -125,6 +125,7 @@ static int packet_one(struct ks_runner *runner, const struct ks_step *step, cons
 					    : strerror(-err));
 		return err == -ENOMEM ? err : -EINVAL;
 	}
+	ks_frame_find_cgroup(runner->policy, spec, &frame);
 	refusal = home_refuses(runner, step, spec, &frame);
 	if (refusal) {
 		snprintf(result->got, sizeof(result->got), "%s", refusal);

@@ -271,6 +271,7 @@ static enum MHD_Result answer_words(struct ks_request *request, struct explainer
 		return ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "packet: its parts do not fit a datagram");
 	if (err)
 		return ks_api_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "packet: %s", strerror(-err));
+	ks_frame_find_cgroup(explainer->daemon->policy, &explainer->step.packet, &frame);
 	answer = ks_explain_json(explainer->daemon->policy, explainer->engine, &frame, explainer->all);
 	note_named_zone(explainer, answer);
 	ks_beside_add(explainer->daemon, &explainer->step.packet, answer);

@@ -179,7 +179,7 @@ enum MHD_Result ks_api_status(struct ks_request *request)
 	return ks_api_answer(
 		request, MHD_HTTP_OK,
 		json_pack("{s:s, s:i, s:s, s:o, s:o, s:o*, s:I, s:I, s:I, s:I, s:i, s:i, s:b, s:i, s:i, s:o, s:o, "
-			  "s:o, s:b, s:o, s:o*, s:o*, s:o, s:o, s:o, s:o, s:i, s:I, s:I, s:I, s:o, s:o, s:o*}",
+			  "s:o, s:b, s:o, s:o*, s:o*, s:o, s:o, s:o, s:o, s:i, s:I, s:I, s:I, s:o, s:o, s:o*, s:o*}",
 			  "version", KS_VERSION, "pid", (int)getpid(), "instance", daemon->instance.name, "policy",
 			  ks_json_text(daemon->policy_path), "policy_in_force", ks_json_text(ks_stand_in_name(daemon)),
 			  "policy_refused", ks_json_text(daemon->stand_in.instead_of), "since",
@@ -197,7 +197,8 @@ enum MHD_Result ks_api_status(struct ks_request *request)
 				       ks_kernel_events_lost(daemon->kernel, KS_LOST_FLOWS)),
 			  "answers_withheld", (json_int_t)ks_kernel_answers_withheld(daemon->kernel), "xdp_drops",
 			  (json_int_t)ks_kernel_front_drops(daemon->kernel), "short_way", short_way_json(daemon),
-			  "express", express_json(daemon), "schedules", ks_schedules_json(daemon)));
+			  "express", express_json(daemon), "schedules", ks_schedules_json(daemon), "cgroups",
+			  ks_cgroups_json(daemon)));
 }
 
 static json_t *reason_counters_json(const struct ks_kernel *kernel)

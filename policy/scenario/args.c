@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "policy/cgroup.h"
 #include "policy/condition.h"
 #include "policy/value.h"
 #include "policy/scenario/args.h"
@@ -204,6 +205,24 @@ static int mac_parse(struct ks_reader *reader, struct ks_mod *mod)
 	return 0;
 }
 
+static int cgroup_parse(struct ks_reader *reader, struct ks_mod *mod)
+{
+	const struct ks_token *token = ks_reader_peek(reader);
+	char *text =
+		token->kind == KS_TOKEN_STRING ? ks_arena_strndup(reader->arena, token->text, token->length) : NULL;
+	const char *path = text ? ks_cgroup_path(text) : NULL;
+
+	if (token->kind == KS_TOKEN_STRING && !text)
+		return ks_reader_no_memory(reader);
+	if (!path)
+		return ks_reader_expected(reader, "the path of a control group in quotes, such as "
+						  "\"system.slice/nginx.service\"");
+	ks_reader_next(reader);
+	mod->data = (__u8 *)text + (path - text);
+	mod->length = strlen(path) + 1;
+	return 0;
+}
+
 int ks_mod_argument_parse(struct ks_reader *reader, const struct ks_mod_info *info, struct ks_mod *mod)
 {
 	switch (info->arg) {
@@ -229,6 +248,8 @@ int ks_mod_argument_parse(struct ks_reader *reader, const struct ks_mod_info *in
 		return address_parse(reader, mod);
 	case KS_ARG_MAC:
 		return mac_parse(reader, mod);
+	case KS_ARG_CGROUP:
+		return cgroup_parse(reader, mod);
 	case KS_ARG_DSCP:
 		return dscp_parse(reader, mod);
 	default:

@@ -67,6 +67,7 @@ enum ks_mod_arg {
 	KS_ARG_RANGE, /* two numbers in the bounds: part 0-480 */
 	KS_ARG_DSCP, /* a code point: ef, 46 */
 	KS_ARG_MAC,
+	KS_ARG_CGROUP, /* the path of a control group in quotes: data, with its end */
 };
 
 /* The kinds of packets that a word can describe. */
@@ -103,6 +104,7 @@ enum ks_mod_arg {
 	X(DSCP, "dscp", DSCP, 0, 63, KS_FOR_IP, "the code point in there")                                            \
 	X(MARK, "mark", NUMBER, 0, 4294967295, KS_FOR_ALL, "the mark that the kernel has put on it")                  \
 	X(USER, "user", NUMBER, 0, 4294967294, KS_FOR_ALL, "the user of the socket that sends it, by number")         \
+	X(CGROUP, "cgroup", CGROUP, 0, 0, KS_FOR_ALL, "the control group of the socket that sends it, in quotes")     \
 	X(MAC, "mac", MAC, 0, 0, KS_FOR_ALL, "the source address of its frame")                                       \
 	X(IP_ID, "ip-id", NUMBER, 0, 4294967295, KS_FOR_IP, "identification, of IPv6 in the fragment header")         \
 	X(DF, "df", NONE, 0, 0, KS_FOR_IPV4, "don't fragment")                                                        \

@@ -190,6 +190,7 @@ void ks_test_words_print(FILE *out)
 		[KS_ARG_RANGE] = " N-N",
 		[KS_ARG_DSCP] = " NAME",
 		[KS_ARG_MAC] = " MAC",
+		[KS_ARG_CGROUP] = " PATH",
 	};
 
 	for (int i = 0; i < KS_MOD_MAX; i++) {

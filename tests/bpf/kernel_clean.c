@@ -174,4 +174,6 @@ void kernel_set_facts(struct ks_control *control, const struct ks_frame *frame)
 	control->test_mark = frame->mark;
 	control->test_uid = frame->uid;
 	control->test_has_uid = frame->has_uid;
+	control->test_cgroup = frame->cgroup;
+	control->test_has_cgroup = frame->has_cgroup;
 }

@@ -7,7 +7,7 @@ import re
 
 import ebnf
 from ebnf import Token
-from vocabulary import (has_one_mask, is_date, is_days, is_flags, is_hex, is_host_name, is_hours, is_interface, is_ipv4, is_ipv6, is_mark, is_moment, is_new_mark, is_suffix, make_any_word,
+from vocabulary import (has_one_mask, is_cgroup, is_date, is_days, is_flags, is_hex, is_host_name, is_hours, is_interface, is_ipv4, is_ipv6, is_mark, is_moment, is_new_mark, is_suffix, make_any_word,
                         make_date, make_days, make_flags, make_hex, make_host_name, make_hours, make_interface, make_ipv4, make_ipv6, make_mark, make_moment, make_new_mark, make_string, make_suffix)
 
 PREAMBLE = """\
@@ -30,6 +30,7 @@ def descriptions(reasons, timeouts, services):
     return {
         "newline": ("newline", None, lambda rand: "\n"),
         "string": ("string", lambda text: True, make_string),
+        "cgroup": ("string", is_cgroup, lambda rand: rand.choice(["system.slice", "system.slice/a b.service", "a/b/c"])),
         "label": ("string", lambda text: 1 <= len(text.encode()) <= 127,
                   lambda rand: make_string(rand) if rand.random() < 0.9 else "x" * 127),
         "reason": ("string", lambda text: text.lower() in reasons, lambda rand: rand.choice(reasons)),
@@ -126,7 +127,7 @@ def takes_from_others(state, name, tokens):
     return meant or not taken
 
 
-CLAUSES = ("from to source destination port type family log flags fragment ip-option ttl length dscp mark mac during user").split()
+CLAUSES = ("from to source destination port type family log flags fragment ip-option ttl length dscp mark mac during user cgroup").split()
 
 
 def key_of(name, tokens):

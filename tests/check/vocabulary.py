@@ -68,6 +68,11 @@ def make_hex(rand):
     return rand.choice(["", " ", ":"]).join(f"{rand.getrandbits(8):02x}" for _ in range(rand.randint(0, 6)))
 
 
+def is_cgroup(text):
+    parts = text.strip("/").split("/")
+    return all(1 <= len(part.encode()) <= 255 and part not in (".", "..") for part in parts)
+
+
 def make_string(rand):
     return "".join(rand.choice('abc {}>=,#"\\$é') for _ in range(rand.randint(1, 9)))
 
