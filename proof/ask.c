@@ -9,6 +9,7 @@
 
 #include "core/header/packet.h"
 #include "policy/adopt.h"
+#include "policy/value.h"
 #include "proof/condition.h"
 #include "proof/cover.h"
 #include "text/memory_file.h"
@@ -217,11 +218,29 @@ static int region_show(struct class_ctx *ctx, const struct ks_region *region)
 	return err;
 }
 
+/* Returns true if all sources of the region are loopback, and come from elsewhere: core/antispoof.c. No rule is asked. */
+static bool is_from_nowhere(const struct ks_region *region)
+{
+	static const struct ks_range ipv4 = { .lo = { 0, 0x7f000000U }, .hi = { 0, 0x7fffffffU } };
+	static const struct ks_range ipv6 = { .lo = { 0, 1 }, .hi = { 0, 1 } };
+	const struct ks_range *loopback = region->family == KS_IPV4 ? &ipv4 : &ipv6;
+	const struct ks_spans *sources = &region->dim[KS_DIM_SRC];
+
+	for (__u32 i = 0; i < sources->count; i++) {
+		if (ks_value_compare(sources->list[i].lo, loopback->lo) < 0 ||
+		    ks_value_compare(sources->list[i].hi, loopback->hi) > 0)
+			return false;
+	}
+	return sources->count && !(region->from & 1ULL << KS_ZONE_SELF);
+}
+
 /* A region of packets that come to the rules: there is one, and it may be shown. */
 static int region_try(const struct ks_region *region, void *arg)
 {
 	struct class_ctx *ctx = arg;
 
+	if (is_from_nowhere(region))
+		return 0;
 	ctx->exists = true;
 	if (ctx->class.is_shown || ctx->class.vague || ctx->tried++ == TRIED_MAX)
 		return 1;
@@ -407,6 +426,13 @@ static int lines_answer(struct asking *asking, bool lets)
 	return err;
 }
 
+/* Returns true if rules let packets pass that begin no connection. Else flags of TCP tell nothing about who reaches whom. */
+static bool asks_in_the_middle(const struct ks_policy *policy)
+{
+	return policy->config.options &
+	       (KS_OPT_PICKUP | KS_OPT_ASYMMETRIC | KS_OPT_ASYMMETRIC_RULES | KS_OPT_BYPASS_RULES);
+}
+
 int ks_policy_ask_only(const struct ks_policy *policy, struct ks_policy *asked, ks_answer_fn *fn, void *arg,
 		       enum ks_reach *reach)
 {
@@ -424,6 +450,7 @@ int ks_policy_ask_only(const struct ks_policy *policy, struct ks_policy *asked, 
 		err = ks_cover_init(&asking.cover, &asking.space);
 	if (!err)
 		err = ks_court_init(&asking.court, policy);
+	asking.space.variables.opens_only = !asks_in_the_middle(policy);
 	asking.cover.steps_max = STEPS_MAX;
 	if (!err)
 		err = lines_answer(&asking, true);

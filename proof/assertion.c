@@ -84,6 +84,7 @@ int ks_assertion_prove(const struct ks_policy *policy, const struct ks_step *ste
 	result->outcome =
 		reach == (refuting.always ? KS_REACH_YES : KS_REACH_NEVER) ? KS_OUTCOME_OK : KS_OUTCOME_FAILED;
 	if (result->outcome == KS_OUTCOME_FAILED && !refuting.is_found)
-		snprintf(result->got, sizeof(result->got), "no packet of this kind comes to the rules");
+		snprintf(result->got, sizeof(result->got),
+			 "no packet of this kind comes to the rules as the first one of a connection");
 	return 0;
 }

@@ -259,6 +259,8 @@ static enum found search_all(struct search *search, unsigned n)
 {
 	if (n == KS_CONDITION_FLAGS && search_openers(search))
 		return FOUND;
+	if (n == KS_CONDITION_FLAGS && search->variables->opens_only)
+		return NONE;
 	for (__u64 value = most[n] + 1; value-- > 0;) {
 		if (search_try(search, value))
 			return FOUND;

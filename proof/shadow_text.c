@@ -121,8 +121,8 @@ int ks_shadow_tell_never(struct ks_shadow *shadow, const struct ks_shadowed *rul
 	} else if (!meets_conditions(shadow, rule)) {
 		fputs("no packet meets all of its conditions", out);
 	} else {
-		fputs("what the firewall sends to itself passes by no guarded interface, and a multicast address "
-		      "sends nothing",
+		fputs("no such packet comes to the rules: what the firewall sends to itself passes by no guarded "
+		      "interface, and a source that is multicast or a port 0 is dropped before",
 		      out);
 	}
 	return finish(shadow, rule->info, false, &file);

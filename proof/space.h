@@ -32,6 +32,7 @@ struct ks_variables {
 	struct ks_variable_set set[KS_VARIABLES_MAX];
 	unsigned count;
 	__u64 conditions; /* a bit for each that is a condition */
+	bool opens_only; /* a TCP packet that begins no connection is none of those that are looked at */
 };
 
 /* A region of an entry of the rule table. */

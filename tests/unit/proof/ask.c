@@ -209,6 +209,25 @@ static void test_times(void **state)
 	}
 }
 
+/* A rule with flags decides about all packets that open a connection, unless others may pass, too. */
+static void test_flags(void **state)
+{
+	static const char *const more[] = { "", "option pickup on\n", "option asymmetric on\n",
+					    "bypass from wan to lan tcp flags A/SA\n",
+					    "allow from wan to lan tcp port 9 asymmetric\n" };
+	struct told told = { 0 };
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(more); i++) {
+		char text[256];
+
+		snprintf(text, sizeof(text),
+			 "zone lan { eth1 }\nzone wan { eth0 }\n%sallow from lan to wan tcp flags S/SA\n", more[i]);
+		assert_int_equal(ask(text, "lan > wan tcp port 80", &told), i ? KS_REACH_ONLY : KS_REACH_YES);
+		assert_int_equal(ask(text, "lan > wan tcp port 80 flags A/SA", &told), KS_REACH_NEVER);
+	}
+	assert_int_equal(ask("allow from self tcp flags SE/SAE\n", "self > none tcp", &told), KS_REACH_ONLY);
+}
+
 static void test_no_questions(void **state)
 {
 	static const struct {
@@ -246,9 +265,8 @@ static void test_no_questions(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_answers), cmocka_unit_test(test_many_conditions),
-		cmocka_unit_test(test_times),	cmocka_unit_test(test_no_questions),
-		cmocka_unit_test(test_exact),
+		cmocka_unit_test(test_answers), cmocka_unit_test(test_many_conditions), cmocka_unit_test(test_times),
+		cmocka_unit_test(test_flags),	cmocka_unit_test(test_no_questions),	cmocka_unit_test(test_exact),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

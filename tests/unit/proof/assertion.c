@@ -11,6 +11,7 @@
 	"allow from wan to lan tcp port 22 source @d\n"                                   \
 	"allow from lan to self udp ttl 1-9\n"                                            \
 	"forward from wan destination address of wan tcp port 8022 to 10.0.0.5 port 22\n" \
+	"allow from lan to self tcp port 25 flags S/SA\n"                                 \
 	"allow from lan to self icmp type 8 during mon 08:00-18:00\n"
 
 /* Runs a test of these steps; sets the result. */
@@ -40,6 +41,9 @@ static void test_holds(void **state)
 		"always lan > wan tcp port { 80, 443 } source 10.0.0.0/24",
 		"always wan > lan tcp port 22 source @d",
 		"never none > any",
+		"always lan > wan tcp", /* a rule with flags S/SA would do: others open no connection */
+		"always lan > self tcp port 25",
+		"never lan > self tcp port 25 flags A/SA",
 		"never lan > self udp ttl 10-255",
 		"always lan > self udp ttl 3-9",
 		"always lan > self icmp type 8 during mon 08:00-18:00",
@@ -63,11 +67,15 @@ static void test_refuted(void **state)
 		  "test.conf:7 forwards them" }, /* that is forwarded there */
 		{ "always lan > wan", "not from lan to wan", "no rule allows them; such as lan 10.0.0.1 > wan" },
 		{ "always lan > wan destination address of wan", "no packet of this kind", "" },
+		{ "always lan > wan tcp source 127.0.0.1", "comes to the rules as the first one of a connection", "" },
+		{ "always lan > wan tcp port 0", "comes to the rules as the first one of a connection", "" },
+		{ "always lan > wan tcp flags A/SA", "comes to the rules as the first one of a connection", "" },
+		{ "always lan > self tcp port 25-26", "tcp port 26", "no rule allows them; such as" },
 		{ "never lan > wan tcp ttl 5", "from lan to wan tcp", "test.conf:4 allows them" },
 		{ "never lan > self udp", "from lan to self udp ttl 1-9", "test.conf:6 allows them" },
 		{ "never lan > self udp", "ttl 1-9", "; such as lan 10.0.0.1:40000 > self 203.0.113.7:80 udp ttl 9" },
 		{ "always lan > self udp", "from lan to self udp ttl not 1-9", "no rule allows them; such as" },
-		{ "never lan > self icmp", "during mon 08:00-18:00", "test.conf:8 allows them" },
+		{ "never lan > self icmp", "during mon 08:00-18:00", "test.conf:9 allows them" },
 		{ "always lan > self icmp type 8", "type 8 during not mon 08:00-18:00", "no rule allows them" },
 	};
 	struct ks_test_result result;

@@ -158,6 +158,7 @@ static void test_warnings(void **state)
 		  "the outbound direction of this rule is never reached: the rule at t:3" },
 		{ ZONES "helper ftp from a\nhelper ftp from a to b\n", 4, "takes all of its packets" },
 		{ "allow from self to self\n", 1, "what the firewall sends to itself" },
+		{ ZONES "allow from a tcp port 0\n", 3, "or a port 0 is dropped before" },
 		{ "allow tcp\ndeny tcp port 22 ttl 1-5\n", 2, "the rule at t:1 takes all" },
 		{ "allow tcp ttl 1-5\nallow tcp port 22 ttl 2-3 dscp ef\n", 2, "and does the same with them (such as" },
 		{ "allow tcp ttl 1-5\nallow tcp ttl not 1-5\ndeny tcp port 1\n", 3, "the rules at t:1 and t:2" },
