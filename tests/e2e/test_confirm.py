@@ -2,6 +2,7 @@
 """A policy on trial: without the word in time the policy before it comes back, whoever has died meanwhile."""
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -124,7 +125,8 @@ def test_not_confirmed(lab, running, watch):
     follower = watch.start(lab.client, "follow", SERVER4, 5621)
     firewall.path.write_text(OPEN)
     done = firewall.cli("reload", "--confirm", "4s")
-    assert done.returncode == 0 and "keepstate confirm` within 4 s" in done.stderr and str(firewall.path) in done.stderr
+    assert done.returncode == 0 and str(firewall.path) in done.stderr
+    assert re.search("keepstate confirm` within [34] s", done.stderr), done.stderr  # of the 4 some may be over when it is said
     trial = firewall.data("status")[0]["unconfirmed"]
     assert 0 < trial["seconds_left"] <= 4 and trial["before"] == str(firewall.path)
     assert "NOT CONFIRMED" in firewall.say("status") and is_open(lab)
