@@ -100,17 +100,23 @@ static void entry_notes_skip(struct ks_nft_scan *scan)
 	}
 }
 
-/* An entry, or a pair of one and its verdict. */
+/* An entry, or a pair of one and its verdict or value. */
 static json_t *entry_read(struct ks_nft_scan *scan)
 {
 	ks_auto_json json_t *key = parts_read(scan), *verdict = NULL;
+	struct ks_nft_scan before;
 
 	if (!key)
 		return NULL;
 	entry_notes_skip(scan);
 	if (!ks_nft_token_comes(scan, ":"))
 		return json_incref(key);
+	before = *scan;
 	verdict = ks_nft_list_verdict(scan);
+	if (!verdict) {
+		*scan = before;
+		verdict = parts_read(scan);
+	}
 	return verdict ? json_pack("[O, O]", key, verdict) : NULL;
 }
 

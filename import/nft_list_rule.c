@@ -263,6 +263,34 @@ static void target_flags_read(struct reader *reader, json_t *flags)
 	}
 }
 
+/* The entries of a map, or its name: what stands behind "map" or "vmap". */
+static json_t *map_data(struct reader *reader)
+{
+	const struct ks_nft_token name = ks_nft_token_peek(&reader->scan);
+	ks_auto_json json_t *entries = NULL;
+
+	if (name.length && name.text[0] == '@') {
+		take(reader);
+		return json_stringn(name.text, name.length);
+	}
+	entries = ks_nft_list_entries(&reader->scan);
+	return entries ? json_pack("{s:O}", "set", entries) : NULL;
+}
+
+/* "tcp dport map { 80 : 10.0.0.5 }" in the place of an address. Returns true if it is one. */
+static bool target_map_read(struct reader *reader, json_t *object)
+{
+	const struct ks_nft_scan before = reader->scan;
+	ks_auto_json json_t *key = ks_nft_list_key(&reader->scan), *data = NULL;
+
+	if (key && comes(reader, "map"))
+		data = map_data(reader);
+	if (data && !json_object_set_new(object, "addr", json_pack("{s:{s:O, s:O}}", "map", "key", key, "data", data)))
+		return true;
+	reader->scan = before;
+	return false;
+}
+
 /* A translation ends the rule; one that is not known here still does. */
 static bool translation_read(struct reader *reader, struct ks_nft_token kind)
 {
@@ -272,7 +300,7 @@ static bool translation_read(struct reader *reader, struct ks_nft_token kind)
 	if (!comes(reader, "ip"))
 		comes(reader, "ip6");
 	if (comes(reader, "to"))
-		known = target_read(object, take(reader));
+		known = target_map_read(reader, object) || target_read(object, take(reader));
 	target_flags_read(reader, flags);
 	if (comes(reader, "comment"))
 		take(reader);
@@ -316,17 +344,8 @@ static bool option_read(struct reader *reader)
 /* A map of verdicts is the last thing that a rule has. */
 static bool map_read(struct reader *reader, const json_t *key)
 {
-	struct ks_nft_token name = ks_nft_token_peek(&reader->scan);
-	ks_auto_json json_t *data = NULL;
+	ks_auto_json json_t *data = map_data(reader);
 
-	if (name.length && name.text[0] == '@') {
-		take(reader);
-		data = json_stringn(name.text, name.length);
-	} else {
-		ks_auto_json json_t *entries = ks_nft_list_entries(&reader->scan);
-
-		data = entries ? json_pack("{s:O}", "set", entries) : NULL;
-	}
 	if (comes(reader, "comment"))
 		take(reader);
 	if (!data || ks_nft_token_peek(&reader->scan).length)

@@ -485,6 +485,15 @@ static int match_payload(const struct wish *wish, const char *proto, const char 
 	return unsaid(wish);
 }
 
+/* Users by their numbers. '!=' is about what has no socket, too, of which rules with users here know nothing. */
+static int match_users(const struct wish *wish)
+{
+	if (wish->negated || strchr("<>", wish->op[0]))
+		return unsaid(wish);
+	ks_draft_zones(wish->draft, false, 1ULL << KS_ZONE_SELF);
+	return match_word(wish, KS_WORD_USER, NULL, NUMBER_MAX - 1);
+}
+
 static int match_meta(const struct wish *wish, const char *key)
 {
 	if (!strcmp(key, "iifname") || !strcmp(key, "iif"))
@@ -497,6 +506,8 @@ static int match_meta(const struct wish *wish, const char *key)
 		return match_family(wish);
 	if (!strcmp(key, "length"))
 		return match_word(wish, KS_WORD_LENGTH, NULL, 65535);
+	if (!strcmp(key, "skuid"))
+		return match_users(wish);
 	if (!strcmp(key, "mark") && !wish->nft->import->marks)
 		return match_word(wish, KS_WORD_MARK, NULL, NUMBER_MAX);
 	return unsaid(wish);

@@ -162,24 +162,6 @@ static bool has_flag(const json_t *object, const char *name)
 	return json_is_string(flags) && !strcmp(json_string_value(flags), name);
 }
 
-static int translate(struct ks_nft *nft, struct ks_draft *draft, enum ks_verdict_kind kind, const json_t *value)
-{
-	struct ks_import_rule *rule = &draft->rule;
-	int err = target_address(nft->import, json_object_get(value, "addr"), &rule->target);
-
-	err = err ? err : target_port(json_object_get(value, "port"), &rule->target);
-	rule->target.random = has_flag(value, "random") || has_flag(value, "fully-random");
-	if (err == -ENOMEM)
-		return err;
-	if (err)
-		rule->trouble = "its new address depends on the packet";
-	else if (!rule->target.address && (kind == KS_IMPORT_FORWARD || kind == KS_IMPORT_SOURCE))
-		rule->trouble = "only the port becomes another one";
-	if (rule->target.address && !rule->trouble)
-		ks_draft_family(draft, rule->target.family);
-	return verdict_end(nft, draft, kind);
-}
-
 /* --- others --- */
 
 /* The type of a helper object; NULL if it is none of ours. */
@@ -313,6 +295,80 @@ static int map_read(struct ks_nft *nft, const struct ks_draft *draft, const json
 	return 0;
 }
 
+/* --- translations of a rule --- */
+
+static int translate(struct ks_nft *nft, struct ks_draft *draft, enum ks_verdict_kind kind, const json_t *value)
+{
+	struct ks_import_rule *rule = &draft->rule;
+	int err = target_address(nft->import, json_object_get(value, "addr"), &rule->target);
+
+	err = err ? err : target_port(json_object_get(value, "port"), &rule->target);
+	rule->target.random = has_flag(value, "random") || has_flag(value, "fully-random");
+	if (err == -ENOMEM)
+		return err;
+	if (err)
+		rule->trouble = "its new address depends on the packet";
+	else if (!rule->target.address && (kind == KS_IMPORT_FORWARD || kind == KS_IMPORT_SOURCE))
+		rule->trouble = "only the port becomes another one";
+	if (rule->target.address && !rule->trouble)
+		ks_draft_family(draft, rule->target.family);
+	return verdict_end(nft, draft, kind);
+}
+
+/* The target of an entry of a map: an address, or an address and a port. */
+static json_t *mapped_make(const json_t *value, const json_t *entry)
+{
+	const json_t *parts = json_object_get(entry, "concat"), *flags = json_object_get(value, "flags");
+	json_t *made = json_object();
+
+	if (json_object_set(made, "addr", (json_t *)(parts ? json_array_get(parts, 0) : entry)) ||
+	    (parts && json_object_set(made, "port", json_array_get(parts, 1))) ||
+	    (!parts && json_object_get(value, "port") &&
+	     json_object_set(made, "port", json_object_get(value, "port"))) ||
+	    (flags && json_object_set(made, "flags", (json_t *)flags))) {
+		json_decref(made);
+		return NULL;
+	}
+	return made;
+}
+
+/* A translation by a map: a rule for each entry. What no entry has goes on with the chain. */
+static int mapped_read(struct ks_nft *nft, const struct ks_draft *draft, enum ks_verdict_kind kind, const json_t *value)
+{
+	const json_t *map = json_object_get(json_object_get(value, "addr"), "map"), *entry;
+	ks_auto_json json_t *made = NULL;
+	const json_t *entries = ks_nft_entries(nft, json_object_get(map, "data"), &made);
+	struct ks_draft copy = *draft;
+	int err = 0;
+	size_t i;
+
+	if (!entries || nft->loops == KS_NFT_LOOPS) {
+		copy.rule.trouble = "its new address is in a map that changes";
+		return verdict_end(nft, &copy, kind);
+	}
+	json_array_foreach(entries, i, entry)
+	{
+		ks_auto_json json_t *target = mapped_make(value, json_array_get(entry, 1));
+
+		copy = *draft;
+		copy.quiet = true;
+		if (!target)
+			return -ENOMEM;
+		err = key_match(nft, &copy, json_object_get(map, "key"), key_of(json_array_get(entry, 0)));
+		err = err ? err : translate(nft, &copy, kind, target);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int translation_read(struct ks_nft *nft, struct ks_draft *draft, enum ks_verdict_kind kind, const json_t *value)
+{
+	if (json_object_get(json_object_get(json_object_get(value, "addr"), "map"), "key"))
+		return mapped_read(nft, draft, kind, value);
+	return translate(nft, draft, kind, value);
+}
+
 /* --- the table --- */
 
 static const struct {
@@ -347,7 +403,7 @@ static int verdict_read(struct ks_nft *nft, struct ks_draft *draft, const char *
 			err = target ? ks_nft_chain(nft, target, &draft->rule.chain)
 				     : ks_import_fail(nft->import, "rule %u jumps nowhere", nft->import->line);
 		err = err		       ? err
-		      : verdicts[i].translates ? translate(nft, draft, verdicts[i].kind, value)
+		      : verdicts[i].translates ? translation_read(nft, draft, verdicts[i].kind, value)
 					       : verdict_end(nft, draft, verdicts[i].kind);
 		return err ? err : 1;
 	}

@@ -122,23 +122,35 @@ static int region_prepare(const struct plan *plan, const struct step *step, stru
 	return step->kind == STEP_ANSWER ? region_turn(plan->import, region) : 0;
 }
 
-/* Back to those that open the flow. Of their later packets conditions of the text are not known. */
+/* Conditions that later packets of a flow meet as its first one did: they come from the same socket. */
+static __u64 steady_conditions(const struct plan *plan, const struct step *step)
+{
+	__u64 steady = 0;
+
+	for (unsigned i = KS_VAR_FIRST; i < plan->import->conditions && step->kind == STEP_LATER; i++)
+		steady |= (__u64)(plan->import->condition[i].word == KS_WORD_USER) << i;
+	return steady;
+}
+
+/* Back to those that open the flow. Of their later packets other conditions of the text are not known. */
 static int region_restore(const struct plan *plan, const struct step *step, const struct ks_region *asked,
 			  struct ks_region *region)
 {
+	const __u64 steady = steady_conditions(plan, step);
+
 	ks_region_free(region, KS_VAR_OPENS);
 	ks_region_free(region, KS_VAR_TRACKED);
 	if (step->kind == STEP_FIRST)
 		return 0;
-	region->in = asked->in;
-	region->out = asked->out;
+	region->in = (asked->in & ~steady) | (region->in & steady);
+	region->out = (asked->out & ~steady) | (region->out & steady);
 	return step->kind == STEP_ANSWER ? region_turn(plan->import, region) : 0;
 }
 
 /* Returns true if it depends on conditions which packets of it are in the entry. */
-static bool is_conditional(const struct ks_region *region, const struct ks_region *asked)
+static bool is_conditional(const struct ks_region *region, const struct ks_region *asked, __u64 steady)
 {
-	return region->in != asked->in || region->out != asked->out;
+	return ((region->in ^ asked->in) | (region->out ^ asked->out)) & ~steady;
 }
 
 static bool lets_pass(enum ks_verdict_kind verdict)
@@ -153,7 +165,8 @@ static int entry_take(struct plan *plan, unsigned at, const struct ks_flat_entry
 		      struct ks_flat_entry *entry)
 {
 	const struct step *step = &plan->step[at];
-	const bool unsure = step->kind != STEP_FIRST && is_conditional(&entry->piece.region, &asked->region);
+	const bool unsure = step->kind != STEP_FIRST &&
+			    is_conditional(&entry->piece.region, &asked->region, steady_conditions(plan, step));
 	int err;
 
 	if (unsure && lets_pass(entry->verdict))

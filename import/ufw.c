@@ -274,6 +274,10 @@ static int added_word(struct ufw *ufw, const char *word, bool *to, bool *out)
 		ufw->words.at = ufw->words.count;
 		return 0;
 	}
+	if (!strcmp(word, "app")) { /* a profile: its ports are in a file of its own */
+		value = ks_words_take(&ufw->words);
+		return unsaid(ufw, ks_import_format(ufw->import, "app %.80s", value ? value : ""));
+	}
 	if (strcmp(word, "on") != 0 && strcmp(word, "from") != 0 && strcmp(word, "to") != 0 &&
 	    strcmp(word, "port") != 0 && strcmp(word, "proto") != 0)
 		return short_read(ufw, word);
@@ -290,6 +294,35 @@ static int added_word(struct ufw *ufw, const char *word, bool *to, bool *out)
 	return address_read(ufw, *to ? KS_DIM_DST : KS_DIM_SRC, value);
 }
 
+/* "ufw default deny incoming", as scripts have it. */
+static int default_read(struct ufw *ufw)
+{
+	static const char *const ways[WAYS] = { "incoming", "outgoing", "routed" };
+	const char *value = ks_words_take(&ufw->words), *way = ks_words_take(&ufw->words);
+
+	for (unsigned i = 0; value && i < WAYS; i++) {
+		if (!strcmp(way ? way : ways[WAY_IN], ways[i])) {
+			policy_set(ufw, (enum way)i, value);
+			return 0;
+		}
+	}
+	return ks_import_fail(ufw->import, "line %u: expected 'default POLICY [incoming | outgoing | routed]'",
+			      ufw->import->line);
+}
+
+/* Commands that change no rule. */
+static bool is_command(const char *word)
+{
+	static const char *const words[] = { "enable", "--force", "logging", "reload",
+					     "status", "show",	  "app",     "version" };
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(words); i++) {
+		if (!strcmp(words[i], word))
+			return true;
+	}
+	return false;
+}
+
 /* "ufw allow in on eth0 to any port 22 proto tcp" */
 static int added_read(struct ufw *ufw)
 {
@@ -297,8 +330,12 @@ static int added_read(struct ufw *ufw)
 	const char *action = ks_words_take(&ufw->words);
 	int err = rule_begin(ufw);
 
-	if (action && !strcmp(action, "route")) {
-		ufw->way = WAY_ROUTED;
+	if (action && !strcmp(action, "default"))
+		return default_read(ufw);
+	if (action && is_command(action))
+		return 0;
+	if (action && (!strcmp(action, "route") || !strcmp(action, "rule"))) {
+		ufw->way = action[1] == 'o' ? WAY_ROUTED : WAY_IN;
 		action = ks_words_take(&ufw->words);
 	}
 	err = err ? err : action_read(ufw, action ? action : "");

@@ -94,6 +94,15 @@ STEPS = {
         rest 192.0.2.1:4004 > self 203.0.113.1:9999 tcp syn => deny
         rest 198.51.100.1:4000 > self 203.0.113.1:1500 udp => deny
         """,
+    'nft-server': """
+        eth0 198.51.100.9:4000 > self 203.0.113.1:80 tcp syn => allow as 198.51.100.9:4000 > 10.0.0.5:80
+        eth0 198.51.100.9:4000 > self 203.0.113.1:443 tcp syn => allow as 198.51.100.9:4000 > 10.0.0.6:443
+        eth0 198.51.100.9:4005 > self 203.0.113.1:8443 tcp syn => allow as 198.51.100.9:4005 > 10.0.0.6:443
+        eth0 198.51.100.9:4000 > self 203.0.113.1:16390 udp => allow as 198.51.100.9:4000 > 10.0.0.8:16390
+        eth0 198.51.100.9:4000 > self 203.0.113.1:8444 tcp syn => deny
+        eth1 10.1.0.9:4000 > eth0 198.51.100.9:25 tcp syn => allow
+        eth0 198.51.100.9:4001 > eth1 10.0.0.9:25 tcp syn => deny
+        """,
     'nft-unread-list': """
         rest 192.0.2.1:4000 > self 203.0.113.1:25 tcp syn => deny
         rest 192.0.2.3:4000 > self 203.0.113.1:80 tcp syn => deny
@@ -112,7 +121,7 @@ STEPS = {
         rest 192.0.2.1:4000 > self 203.0.113.1:7009 udp => allow
         rest 192.0.2.1:4000 > self 203.0.113.1:7010 tcp syn => deny
         rest 192.0.2.1:4000 > self 203.0.113.1:7014 tcp syn => deny
-        rest 192.0.2.1:4000 > self 203.0.113.1:9000 tcp syn => deny
+        rest 192.0.2.1:4000 > self 203.0.113.1:9000 tcp syn => allow as 192.0.2.1:4000 > 10.0.0.5:9000
         """,
     'ufw-user': """
         rest 192.0.2.9:4000 > self 203.0.113.1:22 tcp syn => allow
@@ -124,6 +133,14 @@ STEPS = {
         self 203.0.113.1:4000 > eth0 192.0.2.7:25 tcp syn => reject
         self 203.0.113.1:4000 > eth1 192.0.2.6:25 tcp syn => allow
         wg 192.0.2.5:4000 > self 203.0.113.1:53 udp => allow
+        """,
+    'ufw-vps': """
+        rest 192.0.2.9:4000 > self 203.0.113.1:443 tcp syn => allow
+        rest 192.0.2.9:4000 > self 203.0.113.1:60500 udp => allow
+        rest 203.0.113.66:4000 > self 203.0.113.1:25 tcp syn => deny
+        wg0 10.8.0.9:4000 > eth0 192.0.2.9:25 tcp syn => allow
+        wg0 10.9.0.9:4000 > eth0 192.0.2.9:25 tcp syn => deny
+        self 203.0.113.1:4000 > rest 192.0.2.9:25 tcp syn => reject
         """,
     'ufw-added': """
         rest 192.0.2.66:4000 > self 203.0.113.1:22 tcp syn => allow
@@ -256,7 +273,7 @@ OWN = {'pf-freebsd': {'em0': '203.0.113.1/24', 'em1': '10.0.1.1/24', 'em2': '10.
        'pf-opnsense': {'em0': '203.0.113.1/24', 'em1': '192.168.1.1/24'}}
 
 # The same rules as `nft list ruleset` prints them.
-for name in ('nft-gateway', 'nft-host'):
+for name in ('nft-gateway', 'nft-host', 'nft-server'):
     STEPS[f'{name}-list'] = STEPS[name]
 
 
@@ -289,39 +306,11 @@ def test_lines_are_named(keepstate):
         assert lines[int(number) - 1] == line
 
 
-@pytest.mark.parametrize('name', ['nft-gateway', 'nft-host'])
-def test_nft_list(keepstate, name):
-    """The text of nft and its JSON become one policy, but for what names their lines."""
-    policies = [imported(keepstate, ROOT / f'tests/cli/import/{name}{tail}.txt').stdout for tail in ('', '-list')]
-    one, other = (re.sub(r'  # [\d, ]+$|^# (line|handle) .*', '', policy, flags=re.M) for policy in policies)
-    assert one == other and 'allow' in one
-    assert '# line ' in policies[1] and '# handle ' not in policies[1]
-
-
-@pytest.mark.parametrize('text, message', [
-    (b'table inet filter {', 'a brace is not closed'),
-    (b'table inet filter {\n\tchain input {\n\t\ttype filter hook input priority high; policy drop;\n\t}\n}\n',
-     "line 3: 'priority' is not expected"),
-    (b'table inet filter {\n\tchain input {\n\t\ttype filter hook input priority 0; policy deny;\n\t}\n}\n',
-     "line 3: 'deny' is not expected"),
-    (b'table inet filter {\n\tflags dormant\n}\n', 'line 2: a table with flags may be asleep'),
-    (b'flush ruleset\n', "line 1: 'flush' is not expected"),
-    (b'table inet a { chain b { tcp dport 22 accept\n } }\n', 'no chain with a policy'),
-    (b'\xff\n', 'this is no text'),
-    (b'', 'no chain with a policy'),
-    (b'{', 'no JSON as'),
-    (b'{}', 'expected what'),
-    (b'{"nftables": []}', 'no chain with a policy'),
-    (b'{"nftables": [{"rule": {"family": "ip", "table": "a", "chain": "b", "handle": 3, "expr": [{"jump": 1}]}}]}',
-     'rule 3 jumps nowhere'),
-])
-def test_nft_refused(keepstate, text, message):
-    assert message in keepstate('import', 'nft', '-', stdin=text, code=2).stderr
-
-
 @pytest.mark.parametrize('form, text, message', [
     ('ufw', b'hello\n', 'no rules of ufw'),
     ('ufw', b'### tuple ### allow tcp 22\n', 'line 1: a tuple has seven words'),
+    ('ufw', b'ufw default deny everything\n', "line 1: expected 'default POLICY"),
+    ('ufw', b'ufw insert 1 deny 22\n', "line 1: 'insert' is no action of ufw"),
     ('ufw', b'ufw permit 22\n', "line 1: 'permit' is no action of ufw"),
     ('pf', b'rdr on em0\n', "line 1: expected 'rdr on ... -> ...'"),
     ('pf', b'binat on em0 from 10.0.0.5 -> 192.0.2.1\n', "line 1: expected 'binat on ... from ADDRESS to ... -> ADDRESS'"),
@@ -339,20 +328,6 @@ def test_nft_refused(keepstate, text, message):
 ])
 def test_others_refused(keepstate, form, text, message):
     assert message in keepstate('import', form, '-', stdin=text, code=2).stderr
-
-
-@pytest.mark.parametrize('match', [
-    '{"op": ">", "left": {"payload": {"protocol": "ip", "field": "saddr"}}, "right": "192.0.2.64"}',
-    '{"op": "!=", "left": {"payload": {"protocol": "tcp", "field": "flags"}}, "right": ["syn", "ack"]}',
-    '{"op": "!=", "left": {"ct": {"key": "status"}}, "right": "dnat"}',
-])
-def test_nft_operators(keepstate, match):
-    """Operators that ask for something else than their words say elsewhere are not guessed."""
-    text = """{"nftables": [{"table": {"family": "ip", "name": "a"}}, {"chain": {"family": "ip", "table": "a", "name": "b",
-        "handle": 1, "type": "filter", "hook": "input", "prio": 0, "policy": "accept"}}, {"rule": {"family": "ip", "table": "a",
-        "chain": "b", "handle": 2, "expr": [{"match": %s}, {"drop": null}]}}]}""" % match
-    policy = keepstate('import', 'nft', '-', stdin=text.encode()).stdout
-    assert re.search(r'^deny to self( tcp)?  # 2$', policy, re.M)
 
 
 def test_output(keepstate):
@@ -383,27 +358,6 @@ def allowed(keepstate, form, text):
     return [re.sub(r'  #.*', '', line) for line in policy.splitlines() if re.match('(allow|forward|redirect) ', line)]
 
 
-def test_nft_set_of_new_destinations(keepstate):
-    """Rules behind a translation that name a set speak of the new destination, and not of the one that the packet had."""
-    text = """table ip fw {
-        set d { type ipv4_addr
-            flags timeout
-        }
-        chain pre { type nat hook prerouting priority -100; policy accept;
-            iifname "eth0" ip daddr @d tcp dport 80 dnat to 10.0.0.5
-        }
-        chain forward { type filter hook forward priority 0; policy drop;
-            ct state established accept
-            ip daddr @d accept
-        }
-    }
-    """
-    assert 'allow from not self to not self destination @d_d' in allowed(keepstate, 'nft', text)
-    assert not [rule for rule in allowed(keepstate, 'nft', text) if rule.startswith('forward')]
-    text = text.replace('ip daddr @d accept', 'tcp dport 80 accept')
-    assert 'forward from eth0 to any tcp port 80 destination @d_d to 10.0.0.5' in allowed(keepstate, 'nft', text)
-
-
 def test_ufw_routing_header(keepstate):
     """The rule that ufw has first for IPv6 hits nothing that would pass here, and costs no flow its answers."""
     rules = ('-A INPUT -m rt --rt-type 0 -j DROP\n-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n'
@@ -417,6 +371,14 @@ def test_ufw_without_ipv6(keepstate, value, denied):
     """ufw drops all of IPv6 where it does not filter it."""
     policy = keepstate('import', 'ufw', '-', stdin=f'IPV6={value}\nufw allow 22\n'.encode()).stdout
     assert ('deny family ipv6\n' in policy) == denied
+
+
+def test_ufw_commands(keepstate):
+    """Lines of a script, with its policies."""
+    text = 'ufw default allow\nufw default deny outgoing\nufw default reject routed\nufw --force enable\nufw logging on\nufw deny 25/tcp\n'
+    policy = keepstate('import', 'ufw', '-', stdin=text.encode()).stdout
+    assert [re.sub('  #.*', '', line) for line in policy.splitlines() if re.match('(allow|deny|reject)', line)] == [
+        'deny to self tcp port 25', 'allow to self', 'reject from rest to rest', 'deny from self']
 
 
 def test_form_unknown(keepstate):

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""keepstate import nft: statements, sets and maps, and what becomes of them."""
+import re
+
+import pytest
+from conftest import ROOT
+from test_import import allowed, imported
+
+
+@pytest.mark.parametrize('name', ['nft-gateway', 'nft-host'])
+def test_nft_list(keepstate, name):
+    """The text of nft and its JSON become one policy, but for what names their lines."""
+    policies = [imported(keepstate, ROOT / f'tests/cli/import/{name}{tail}.txt').stdout for tail in ('', '-list')]
+    one, other = (re.sub(r'  # [\d, ]+$|^# (line|handle) .*', '', policy, flags=re.M) for policy in policies)
+    assert one == other and 'allow' in one
+    assert '# line ' in policies[1] and '# handle ' not in policies[1]
+
+
+@pytest.mark.parametrize('text, message', [
+    (b'table inet filter {', 'a brace is not closed'),
+    (b'table inet filter {\n\tchain input {\n\t\ttype filter hook input priority high; policy drop;\n\t}\n}\n',
+     "line 3: 'priority' is not expected"),
+    (b'table inet filter {\n\tchain input {\n\t\ttype filter hook input priority 0; policy deny;\n\t}\n}\n',
+     "line 3: 'deny' is not expected"),
+    (b'table inet filter {\n\tflags dormant\n}\n', 'line 2: a table with flags may be asleep'),
+    (b'flush ruleset\n', "line 1: 'flush' is not expected"),
+    (b'table inet a { chain b { tcp dport 22 accept\n } }\n', 'no chain with a policy'),
+    (b'\xff\n', 'this is no text'),
+    (b'', 'no chain with a policy'),
+    (b'{', 'no JSON as'),
+    (b'{}', 'expected what'),
+    (b'{"nftables": []}', 'no chain with a policy'),
+    (b'{"nftables": [{"rule": {"family": "ip", "table": "a", "chain": "b", "handle": 3, "expr": [{"jump": 1}]}}]}',
+     'rule 3 jumps nowhere'),
+])
+def test_nft_refused(keepstate, text, message):
+    assert message in keepstate('import', 'nft', '-', stdin=text, code=2).stderr
+
+
+@pytest.mark.parametrize('match', [
+    '{"op": ">", "left": {"payload": {"protocol": "ip", "field": "saddr"}}, "right": "192.0.2.64"}',
+    '{"op": "!=", "left": {"payload": {"protocol": "tcp", "field": "flags"}}, "right": ["syn", "ack"]}',
+    '{"op": "!=", "left": {"ct": {"key": "status"}}, "right": "dnat"}',
+])
+def test_nft_operators(keepstate, match):
+    """Operators that ask for something else than their words say elsewhere are not guessed."""
+    text = """{"nftables": [{"table": {"family": "ip", "name": "a"}}, {"chain": {"family": "ip", "table": "a", "name": "b",
+        "handle": 1, "type": "filter", "hook": "input", "prio": 0, "policy": "accept"}}, {"rule": {"family": "ip", "table": "a",
+        "chain": "b", "handle": 2, "expr": [{"match": %s}, {"drop": null}]}}]}""" % match
+    policy = keepstate('import', 'nft', '-', stdin=text.encode()).stdout
+    assert re.search(r'^deny to self( tcp)?  # 2$', policy, re.M)
+
+
+def test_nft_set_of_new_destinations(keepstate):
+    """Rules behind a translation that name a set speak of the new destination, and not of the one that the packet had."""
+    text = """table ip fw {
+        set d { type ipv4_addr
+            flags timeout
+        }
+        chain pre { type nat hook prerouting priority -100; policy accept;
+            iifname "eth0" ip daddr @d tcp dport 80 dnat to 10.0.0.5
+        }
+        chain forward { type filter hook forward priority 0; policy drop;
+            ct state established accept
+            ip daddr @d accept
+        }
+    }
+    """
+    assert 'allow from not self to not self destination @d_d' in allowed(keepstate, 'nft', text)
+    assert not [rule for rule in allowed(keepstate, 'nft', text) if rule.startswith('forward')]
+    text = text.replace('ip daddr @d accept', 'tcp dport 80 accept')
+    assert 'forward from eth0 to any tcp port 80 destination @d_d to 10.0.0.5' in allowed(keepstate, 'nft', text)
+
+
+USERS = """table ip f {
+    chain output { type filter hook output priority 0; policy accept;
+        meta skuid %s drop
+    }
+    chain input { type filter hook input priority 0; policy drop;
+        ct state established accept
+    }
+}
+"""
+
+
+@pytest.mark.parametrize('users, said', [
+    ('1000', 'user { 1000 }'), ('{ 1000, 1002-1999 }', 'user { 1000, 1002-1999 }'),
+    ('!= 1000', ''),  # it is about packets without a socket, too
+    ('> 1000', ''), ('"alice"', ''),
+])
+def test_nft_users(keepstate, users, said):
+    """Later packets of the box's own flows come from the same socket."""
+    policy = keepstate('import', 'nft', '-', stdin=(USERS % users).encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    assert re.search(f'^deny from self{said and " " + re.escape(said)}  # 3$', policy, re.M)
+
+
+@pytest.mark.parametrize('target, forwards', [
+    ('tcp dport map { 80 : 10.0.0.5, 81 : 10.0.0.6 }', ['tcp port 80 to 10.0.0.5', 'tcp port 81 to 10.0.0.6']),
+    ('tcp dport map { 80 : 10.0.0.5 . 8080 }', ['tcp port 80 to 10.0.0.5 port 8080']),
+    ('tcp dport map @m', ['tcp port 80 to 10.0.0.5']),
+    ('ip saddr map { 192.0.2.0/24 : 10.0.0.5 }', ['source 192.0.2.0/24 to 10.0.0.5']),
+    ('tcp dport map @unknown', []),
+    ('tcp dport map { 80 : hello }', []),
+    ('jhash ip saddr mod 2 map { 0 : 10.0.0.5, 1 : 10.0.0.6 }', []),
+])
+def test_nft_maps_of_destinations(keepstate, target, forwards):
+    text = """table ip f {
+    map m { type inet_service : ipv4_addr
+        elements = { 80 : 10.0.0.5 }
+    }
+    chain pre { type nat hook prerouting priority -100; policy accept;
+        iifname "eth0" dnat to %s
+    }
+}
+""" % target
+    rules = [rule for rule in allowed(keepstate, 'nft', text) if rule.startswith('forward')]
+    assert [re.sub('to (any|eth0|rest) (?=1)', 'to ', re.sub('forward from eth0 (to any )?', '', rule)) for rule in rules] == forwards
