@@ -42,8 +42,14 @@ FORGED = {"a LAN host, by a guest": ("guest", "guest", "eth0", SECOND4, SECOND6)
           "the box there, from outside": ("wan", "outside", "eth0", WAN4, WAN6),
           "loopback, from outside": ("wan", "outside", "eth0", "127.0.0.1", "::1"),
           "loopback, by a LAN host": ("lan", "client", "eth0", "127.0.0.1", "::1"),
+          "nobody, from outside": ("wan", "outside", "eth0", "0.0.0.0", "::"),
+          "nobody, by a LAN host": ("lan", "client", "eth0", "0.0.0.0", "::"),
+          "IPv4 as IPv6, from outside": ("wan", "outside", "eth0", "240.0.0.1", "::ffff:198.51.100.7"),
           "reserved, from outside": ("wan", "outside", "eth0", "240.0.0.1", None),
           "reserved, by a LAN host": ("lan", "client", "eth0", "255.255.255.254", None)}
+# On their link they are believed.
+BEYOND = {"a link's own, by a LAN host": ("lan", "client", "eth0", "169.254.7.7", None),
+          "a link's own, by a guest": ("guest", "guest", "eth0", "0.1.2.3", None)}
 HONEST = {"a LAN host": ("lan", "client", "eth0", CLIENT4, CLIENT6), "a guest": ("guest", "guest", "eth0", GUEST4, GUEST6),
           "outside": ("wan", "outside", "eth0", FAR4, FAR6), "its neighbour": ("wan", "outside", "eth0", NEAR4, NEAR6),
           "outside, by the second uplink": ("dsl", "outside", "eth1", FAR4, FAR6),
@@ -74,10 +80,10 @@ def arrives(reallab, role, device, source, sport, family):
 
 
 @both
-@pytest.mark.parametrize("who", FORGED)
+@pytest.mark.parametrize("who", [*FORGED, *BEYOND])
 def test_forged(reallab, real_gate, guarded, family, who):
     """It passes nowhere, is counted by its reason, makes no state; explain knows."""
-    zone, role, device, *sources = FORGED[who]
+    zone, role, device, *sources = {**FORGED, **BEYOND}[who]
     source = by(family, *sources)
     if source is None:
         pytest.skip("IPv4 only")
