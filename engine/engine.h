@@ -189,7 +189,7 @@ int ks_engine_error(const struct ks_engine *engine);
 /* The engine as the core sees it: for ks_rule_compare() and other functions of the core that take a home. */
 struct ks_env *ks_engine_env(struct ks_engine *engine);
 
-#define KS_BURST_MAX 32 /* frames: with more, the first ones would be out of the cache again before they are judged */
+#define KS_BURST_MAX 16 /* frames: of more, the first ones are out of the cache again before they are judged */
 
 /*
  * The same for a burst of frames, in their order: the memory of their flows is
