@@ -90,7 +90,7 @@ class Load:
             assert told["sent"] > 300 and told["lost"] == 0, told
         for follower in self.followers:
             facts = self.watch.end(follower)
-            assert facts["error"] is None and facts["blocks"] > 100 and facts["longest_gap"] < 2, facts
+            assert facts["error"] is None and facts["blocks"] > 100 and facts["latest"] < 2, facts
         assert self.watch.end(self.prober)["sent"] > 50
         assert self.watch.end(self.counter) == {"datagrams": 0, "connections": 0}
 

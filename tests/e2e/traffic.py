@@ -7,6 +7,9 @@ then prints one line of JSON; run by lab.Host.python().
   ask ADDRESS PORT              sends one datagram and collects what comes back
   serve PORT                    sends numbered blocks on every connection
   follow ADDRESS PORT           connects there and checks that no block is missing or late
+
+A block is late by how much longer it was on its way than the one before, from its sending until the kernel had it from the network:
+that is no longer on a machine where these programs must wait for a processor.
 """
 import json
 import selectors
@@ -16,7 +19,11 @@ import struct
 import sys
 import time
 
-BLOCK = 1000  # bytes, of which the first 8 are its number
+BLOCK = 1000  # bytes, of which the first tell its number and when it was sent
+HEAD = struct.Struct("!Qd")
+WINDOW = 4 << 20  # bytes that wait until the follower has a processor
+SO_TIMESTAMPNS = 35
+TIMESTAMP = struct.Struct("qq")
 PACE = 0.002  # seconds between two blocks
 PATIENCE = 5  # seconds without a block until a connection is taken for lost
 running = True
@@ -114,7 +121,7 @@ def serve(port):
             peers[peer] = 0
         for peer in list(peers):
             try:
-                peer.sendall(struct.pack("!Q", peers[peer]).ljust(BLOCK, b"."))
+                peer.sendall(HEAD.pack(peers[peer], time.time()).ljust(BLOCK, b"."))
                 peers[peer] += 1
             except OSError:
                 del peers[peer]
@@ -123,46 +130,51 @@ def serve(port):
 
 
 def receive_part(sock, size):
-    """Receives something within PATIENCE. A side that hears nothing asks, so that both sides of the connection speak."""
+    """Receives something within PATIENCE, and when it came. A side that hears nothing asks, so that both sides of the connection speak."""
     end = time.monotonic() + PATIENCE
     while running and time.monotonic() < end:
         try:
-            return sock.recv(size)
+            data, notes, _, _ = sock.recvmsg(size, 64)
         except socket.timeout:
             sock.send(b"?")
+            continue
+        stamps = [TIMESTAMP.unpack_from(stamp) for _, kind, stamp in notes if kind == SO_TIMESTAMPNS]
+        return data, stamps[0][0] + stamps[0][1] / 1e9 if stamps else time.time()
     raise ConnectionError("told to end" if not running else "no answer")
 
 
 def receive_block(sock):
+    """Returns its number, and how long it was on its way."""
     data = b""
     while len(data) < BLOCK:
-        part = receive_part(sock, BLOCK - len(data))
+        part, came = receive_part(sock, BLOCK - len(data))
         if not part:
             raise ConnectionError("closed by the server")
         data += part
-    return struct.unpack_from("!Q", data)[0]
+    number, sent = HEAD.unpack_from(data)
+    return number, came - sent
 
 
 def follow(address, port):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    wanted, longest, error = 0, 0.0, None
+    wanted, before, latest, error = 0, 0.0, 0.0, None
     with socket.socket(family, socket.SOCK_STREAM) as sock:
         sock.settimeout(PATIENCE)
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, WINDOW)
         sock.connect((address, port))
         sock.settimeout(0.1)
         tell(ready=True, port=sock.getsockname()[1])
-        last = time.monotonic()
         try:
             while running:
-                number = receive_block(sock)
+                number, way = receive_block(sock)
                 if number != wanted:
                     raise ConnectionError(f"block {number} instead of {wanted}")
                 wanted += 1
-                now = time.monotonic()
-                longest, last = max(longest, now - last), now
+                latest, before = max(latest, way - before), way
         except OSError as problem:
             error = str(problem) if running else None
-    tell(blocks=wanted, longest_gap=longest, error=error)
+    tell(blocks=wanted, latest=latest, error=error)
 
 
 def main():
