@@ -87,6 +87,8 @@ table inet fw {
     iifname "eth0" tcp dport 8443 ip saddr 198.51.100.0/24 accept
     iifname "eth0" tcp dport 8443 dnat ip to 10.0.0.6:8443
     iifname "eth1" meta nfproto ipv4 tcp dport 80 redirect to :3128
+    iifname "eth0" udp dport 5000-5010 dnat ip to 10.0.0.6:5000-5010
+    iifname "eth0" dnat ip to udp dport map { 53 : 10.0.0.5, 443 : 10.0.0.6 }
   }
   chain early { type filter hook prerouting priority raw; ip saddr 203.0.113.99 udp dport 53 drop; }
 }
@@ -118,6 +120,7 @@ IPTABLES = """*nat
 -A PREROUTING -i eth0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.0.0.5:80
 -A PREROUTING -i eth0 -p tcp -m tcp --dport 8443 -j DNAT --to-destination 10.0.0.6
 -A PREROUTING -i eth1 -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 3128
+-A PREROUTING -i eth0 -p udp -m udp --dport 5000:5010 -j DNAT --to-destination 10.0.0.6:5000-5010
 COMMIT
 *mangle
 :PREROUTING ACCEPT [0:0]
@@ -145,6 +148,7 @@ COMMIT
 -A INPUT ! -p udp -d 203.0.113.1/32 -m iprange --src-range 198.51.100.1-198.51.100.9 -j ACCEPT
 -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
 -A FORWARD -m conntrack --ctstate DNAT -p tcp -m tcp --dport 80 -j ACCEPT
+-A FORWARD -d 10.0.0.6/32 -p udp -m udp --dport 5005 -j ACCEPT
 -A FORWARD -i eth1 -o eth0 ! -d 192.0.2.0/25 -j ACCEPT
 -A FORWARD -i eth0 -d 10.0.0.6/32 -p tcp -m tcp --dport 8443 --sport 1:29999 -j ACCEPT
 -A FORWARD -j REJECT --reject-with icmp-host-prohibited
