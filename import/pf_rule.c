@@ -312,6 +312,8 @@ static int word_read(struct ks_pf_reader *reader, const char *word)
 		return ks_pf_state(reader);
 	if (!strcmp(word, "flags"))
 		return flags_read(reader);
+	if (!strcmp(word, "fragment") && draft->rule.kind != KS_IMPORT_ACCEPT)
+		return ks_draft_condition(draft, KS_WORD_FRAGMENT, "", false);
 	if (!strcmp(word, "!"))
 		return negated_read(reader);
 	if (is_strange(word))

@@ -92,6 +92,14 @@ def test_pf_flags_of_block(keepstate):
     assert ' 0 that deny more, 0 left out' in policy and 'deny to self' not in policy
 
 
+def test_pf_fragments(keepstate):
+    """A rule that blocks fragments blocks no other packets; one that passes them alone passes none."""
+    policy = keepstate('import', 'pf', '-', stdin=b'pass\nblock in quick fragment\n').stdout
+    keepstate('check', '-', stdin=policy.encode())
+    assert '\ndeny to self fragment  # 2\n' in policy and ' 0 that deny more, 0 left out' in policy
+    assert not [rule for rule in allowed(keepstate, 'pf', 'block\npass in fragment\n') if 'to self' in rule]
+
+
 RDR = 'rdr {} on em0 inet proto tcp to 192.0.2.1 port 80 -> 10.0.0.5 port 8080\n'
 
 
