@@ -250,11 +250,18 @@ static __attribute__((noinline)) int drop_lost(const struct ks_scratch *scratch)
 	return TC_DROP;
 }
 
-/* To the program of the next stage. It does not come back, unless the kernel's bound on such calls (33) is reached. */
+/*
+ * To the program of the next stage. It does not come back, unless the kernel's bound on such calls (33) is reached. Packets of no
+ * flow go to two of them, which are named by constants: then the kernel puts a plain jump there.
+ */
 static ks_inline int go_on(struct __sk_buff *skb, const struct ks_scratch *scratch)
 {
 	__u32 stage = scratch->insp.stage;
 
+	if (stage == KS_STAGE_OPEN)
+		bpf_tail_call_static(skb, &ks_tc_stages, KS_STAGE_OPEN);
+	else if (stage == KS_STAGE_DONE)
+		bpf_tail_call_static(skb, &ks_tc_stages, KS_SLOT_END);
 	bpf_tail_call(skb, &ks_tc_stages, stage == KS_STAGE_DONE ? KS_SLOT_END : stage);
 	return drop_lost(scratch);
 }
