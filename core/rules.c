@@ -294,28 +294,36 @@ static ks_inline void search_found(const struct rule_search_ctx *ctx, const stru
 #define SEARCH_IS_OVER (KS_TREE_END - 1) /* no rule has that index */
 
 /*
- * Goes on with the search: returns the index of a rule that is to be compared now, KS_TREE_END to be called again, or
+ * Goes on with a search in trees: returns the index of a rule that is to be compared now, KS_TREE_END to be called again, or
  * SEARCH_IS_OVER. It has a frame of its own, which ends before the comparison needs the stack (V2).
  */
 static __attribute__((noinline)) __u32 search_next(const struct rule_search_ctx *ctx)
+{
+	const struct ks_search *search = &ctx->question->search;
+
+	if (search->leaf)
+		return search_leaf(ctx);
+	if (!search->next)
+		return search_part(ctx) ? KS_TREE_END : SEARCH_IS_OVER;
+	search_down(ctx);
+	return KS_TREE_END;
+}
+
+/* The same for any search. Most are not in trees, and need no other call. */
+static ks_inline __u32 search_go_on(const struct rule_search_ctx *ctx)
 {
 	struct ks_search *search = &ctx->question->search;
 
 	if (search->at < search->end)
 		return search->at++;
-	if (search->leaf)
-		return search_leaf(ctx);
-	if (!search->next)
-		return search->head && search_part(ctx) ? KS_TREE_END : SEARCH_IS_OVER;
-	search_down(ctx);
-	return KS_TREE_END;
+	return search->head ? search_next(ctx) : SEARCH_IS_OVER;
 }
 
 /* Compares one rule, or goes on to where rules are. */
 static long rule_search_step(__u32 n, void *arg)
 {
 	const struct rule_search_ctx *ctx = arg;
-	__u32 index = search_next(ctx);
+	__u32 index = search_go_on(ctx);
 	const struct ks_rule *rule;
 
 	if (index == SEARCH_IS_OVER)
@@ -402,7 +410,8 @@ static ks_inline __u32 list_ask(struct ks_env *env, struct ks_question *question
 	if (!config)
 		return KS_DENY;
 	search_begin(env, config, question);
-	ks_loop(SEARCH_STEPS, rule_search_step, &ctx);
+	if (question->search.at < question->search.end || question->search.head)
+		ks_loop(SEARCH_STEPS, rule_search_step, &ctx);
 	return decision->action;
 }
 
