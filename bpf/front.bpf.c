@@ -20,6 +20,7 @@
 
 #include "core/front.h"
 #include "core/header/wire.h"
+#include "core/nat/alias.h"
 
 #define WINDOW_NS (KS_NSEC_PER_SEC / 10)
 #define WAKING_DROPS 100U /* in a window */
@@ -194,7 +195,9 @@ int ks_front(struct xdp_md *xdp)
 	if (!enter(xdp, scratch, guard))
 		return XDP_PASS;
 	ks_inspect_begin(&env, &scratch->insp, scratch->head);
-	if (express) {
+	if (scratch->insp.stage == KS_STAGE_FIND)
+		ks_nat_find(&env, &scratch->insp);
+	if (express && scratch->insp.flow.found) {
 		sent = express_send(xdp, &env, control, guard ? guard->express : 0);
 		if (sent != EXPRESS_LEFT)
 			return sent;

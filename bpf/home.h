@@ -33,6 +33,12 @@ struct ks_env {
 #define ks_isolated __attribute__((visibility("default"), noinline))
 #define ks_missing(p) (!(p))
 
+/*
+ * Inlined into its callers, though it is another file's. A return costs 7 ns where CPUs must not foresee it (Safe RET of
+ * AMD's), which is as much as fifty instructions.
+ */
+#define ks_inlined __attribute__((always_inline))
+
 struct ks_env *env_isolated(struct ks_env *env);
 
 /* Keeps the compiler from reasoning past a bound that the verifier must see. */

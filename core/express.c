@@ -17,10 +17,7 @@ bool ks_express_judge(struct ks_env *env, struct ks_inspection *insp)
 {
 	const struct ks_config *config = env_config(env);
 
-	if (!config || insp->stage != KS_STAGE_FIND || ks_track_is_telling(&insp->pkt))
-		return false;
-	ks_nat_find(env, insp);
-	if (!insp->flow.found)
+	if (!config || !insp->flow.found || ks_track_is_telling(&insp->pkt))
 		return false;
 	insp->dir = insp->from_high != ks_flow_orig_side(&insp->flow.before);
 	if (is_for_others(config, insp) || !ks_reason_is_pass(ks_judge_copy(env, config, insp)) || ks_moves_flow(insp))

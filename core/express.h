@@ -18,8 +18,8 @@ struct ks_env;
 struct ks_inspection;
 
 /*
- * To be called behind ks_inspect_begin(). Returns true if the packet's flow lets it pass, and it moves nothing: insp->sent is how
- * it leaves. insp->flow.found says also without that if a flow knows it.
+ * To be called behind ks_inspect_begin() and, if the stage is FIND, ks_nat_find(). Returns true if the packet's flow lets it pass, and
+ * it moves nothing: insp->sent is how it leaves.
  */
 bool ks_express_judge(struct ks_env *env, struct ks_inspection *insp);
 

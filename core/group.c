@@ -98,13 +98,11 @@ static bool answers_nameless(struct ks_env *env, struct ks_inspection *insp)
 	return answers_question_of(env, insp, &nameless, insp->home.to < KS_ZONE_MAX ? insp->home.to : KS_ZONE_SELF);
 }
 
-bool ks_group_answers(struct ks_env *env, struct ks_inspection *insp)
+/* Not inlined, because there is nearly never a question. */
+static __attribute__((noinline)) bool answers_any(struct ks_env *env, struct ks_inspection *insp)
 {
-	const struct ks_table_counts *counts = env_table_counts(env);
 	__u32 to = insp->to;
 
-	if (!counts || !ks_load_relaxed(&counts->records[KS_KIND_QUESTION]))
-		return false;
 	if (insp->pkt.tuple.proto != KS_PROTO_UDP && !(insp->pkt.flags & KS_PKT_ICMP_ANSWER))
 		return false;
 	if (answers_nameless(env, insp))
@@ -112,4 +110,11 @@ bool ks_group_answers(struct ks_env *env, struct ks_inspection *insp)
 	if (to == KS_ZONE_UNKNOWN)
 		to = env_zone_to(env, &insp->pkt.tuple, KS_ZONE_UNKNOWN);
 	return to < KS_ZONE_MAX && answers_question_of(env, insp, &insp->pkt.tuple.dst, to);
+}
+
+ks_inlined bool ks_group_answers(struct ks_env *env, struct ks_inspection *insp)
+{
+	const struct ks_table_counts *counts = env_table_counts(env);
+
+	return counts && ks_load_relaxed(&counts->records[KS_KIND_QUESTION]) && answers_any(env, insp);
 }

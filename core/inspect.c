@@ -67,7 +67,7 @@ static inline void count(struct ks_env *env, const struct ks_inspection *insp)
 }
 
 /* Counts the verdict on a packet that is of no flow, but for rules. */
-static void account_verdict(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+static ks_inline void account_verdict(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	if (!ks_reason_is_pass(insp->verdict.reason) && config && config->options & KS_OPT_PROTECT)
 		ks_port_scan_note(env, config, insp);
@@ -77,7 +77,8 @@ static void account_verdict(struct ks_env *env, const struct ks_config *config, 
 }
 
 /* Counts for the rule that decided, and the one that the source is from; reports the verdict if the rule or, for a drop, the option asks. */
-static void account_rules(struct ks_env *env, const struct ks_config *config, const struct ks_inspection *insp)
+static ks_inline void account_rules(struct ks_env *env, const struct ks_config *config,
+				    const struct ks_inspection *insp)
 {
 	bool passes = ks_reason_is_pass(insp->verdict.reason);
 
@@ -97,7 +98,7 @@ static void account_rules(struct ks_env *env, const struct ks_config *config, co
 }
 
 /* Counts the verdict and reports it. What belongs to a flow takes the short way. */
-static void account(struct ks_env *env, struct ks_inspection *insp)
+static ks_inline void account(struct ks_env *env, struct ks_inspection *insp)
 {
 	const struct ks_config *config;
 
@@ -130,7 +131,7 @@ void ks_inspect_step(struct ks_env *env, struct ks_inspection *insp, const __u8 
 	ks_fragment_resume_first(insp);
 }
 
-__u32 ks_inspect_end(struct ks_env *env, struct ks_inspection *insp)
+ks_inlined __u32 ks_inspect_end(struct ks_env *env, struct ks_inspection *insp)
 {
 	flows_clear(insp);
 	if (!insp->home.dry)
@@ -138,7 +139,7 @@ __u32 ks_inspect_end(struct ks_env *env, struct ks_inspection *insp)
 	return insp->verdict.action;
 }
 
-void ks_inspect_begin(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
+ks_inlined void ks_inspect_begin(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	ks_inspection_init(insp);
 	insp->verdict.reason = (__u8)ks_inspect_read(env, insp, head);

@@ -30,13 +30,12 @@ static ks_inline void link_gather(struct ks_inspection *insp, const __u8 *head)
 				  ks_be32(ks_load32(head + ETH_SRC_OFF + 2));
 }
 
-void ks_facts_gather(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
+/* Not inlined, because most policies ask for none. */
+static __attribute__((noinline)) void facts_fill(struct ks_env *env, const struct ks_config *config,
+						 struct ks_inspection *insp, const __u8 *head)
 {
-	const struct ks_config *config = env_config(env);
 	const struct ks_packet *pkt = &insp->pkt;
 
-	if (ks_likely(!config || !config->asks))
-		return;
 	insp->facts = (struct ks_facts){
 		.known = KS_CONDITIONS_HEADER,
 		.of = KS_FACTS_LIVE,
@@ -50,6 +49,14 @@ void ks_facts_gather(struct ks_env *env, struct ks_inspection *insp, const __u8 
 	link_gather(insp, head);
 	if (config->asks & KS_CONDITIONS_HOME)
 		env_facts(env, config->asks, &insp->facts);
+}
+
+ks_inlined void ks_facts_gather(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
+{
+	const struct ks_config *config = env_config(env);
+
+	if (ks_unlikely(config && config->asks))
+		facts_fill(env, config, insp, head);
 }
 
 /* Returns true if the packet is the first one of its flow, which ingress has opened by a guess, and leaves now. */

@@ -46,12 +46,13 @@ static inline void decision_note(struct ks_inspection *insp, const struct ks_dec
 	insp->opening.asymmetric = !!(decision->effects & KS_EFFECT_ASYMMETRIC);
 }
 
-__u32 ks_open_ask(struct ks_env *env, struct ks_inspection *insp, struct ks_decision *decision)
+static ks_inline __u32 filter_ask(struct ks_env *env, struct ks_inspection *insp, struct ks_decision *decision)
 {
 	if (insp->to == KS_ZONE_UNKNOWN)
 		insp->to = (__u8)env_zone_to(env, &insp->sent, KS_ZONE_UNKNOWN);
 	insp->opening.as_filtered = insp->sent;
-	decision->action = KS_DENY;
+	decision->action =
+		(__u8)ks_hide_value(KS_DENY, insp->home.now); /* a search for other zones may change it (V14) */
 	decision->index = KS_DECISION_DEFAULT;
 	decision->effects = 0;
 	if (insp->to < KS_ZONE_MAX) {
@@ -64,14 +65,18 @@ __u32 ks_open_ask(struct ks_env *env, struct ks_inspection *insp, struct ks_deci
 	return decision->action;
 }
 
+__u32 ks_open_ask(struct ks_env *env, struct ks_inspection *insp, struct ks_decision *decision)
+{
+	return filter_ask(env, insp, decision);
+}
+
 /* A search for a zone to which the rules allow the packet. */
 struct zone_search_ctx {
 	struct ks_env *env;
 	struct ks_inspection *insp;
-	struct ks_decision *decision; /* of a rule that gives the packet another destination */
+	struct ks_decision *
+		decision; /* that of the filter; KS_ALLOW if one was found, with targets if a rule gives it another destination */
 	__u64 zones; /* where it may leave */
-	__u32 found; /* 0 or 1, because it decides what the callback returns (V8) */
-	__u32 moved; /* 0 or 1: the decision was found */
 };
 
 static long zone_try(__u32 n, void *arg)
@@ -85,13 +90,22 @@ static long zone_try(__u32 n, void *arg)
 	ks_rules_ask(ctx->env, &ctx->insp->opening.question, &decision);
 	if (decision.action != KS_ALLOW)
 		return 0;
-	if (!decision.targets) {
-		ctx->found = 1;
-	} else if (ctx->insp->to == KS_ZONE_UNDECIDED) {
+	if (!decision.targets)
+		ctx->decision->action = KS_ALLOW;
+	else if (ctx->insp->to == KS_ZONE_UNDECIDED)
 		*ctx->decision = decision;
-		ctx->moved = 1;
-	}
-	return ctx->moved != 0;
+	return ctx->decision->targets != 0;
+}
+
+/* Returns true if the rules of one of these zones allow the packet, and let it go where it goes. Not inlined: routes seldom differ. */
+static __attribute__((noinline)) bool some_zone_allows(struct ks_env *env, struct ks_inspection *insp,
+						       struct ks_decision *decision, __u64 zones)
+{
+	struct zone_search_ctx ctx = { .env = env, .insp = insp, .decision = decision, .zones = zones };
+
+	ks_question_make(insp, &insp->opening.as_filtered, KS_LIST_FILTER, &insp->opening.question);
+	ks_loop(KS_ZONE_MAX, zone_try, &ctx);
+	return decision->action == KS_ALLOW && !decision->targets;
 }
 
 /*
@@ -99,18 +113,14 @@ static long zone_try(__u32 n, void *arg)
  * some zone allow it. One that no zone allows must not make the kernel ask for neighbours. Where there is no way to its
  * destination a rule of some zone may give it another: then *decision is that rule's, since it needs no route where it went.
  */
-static bool is_left_to_egress(struct ks_env *env, struct ks_inspection *insp, struct ks_decision *decision)
+static ks_inline bool is_left_to_egress(struct ks_env *env, struct ks_inspection *insp, struct ks_decision *decision)
 {
-	struct zone_search_ctx ctx = { .env = env, .insp = insp, .decision = decision };
+	__u64 zones;
 
 	if (insp->translate & KS_TRANSLATE_DST)
 		return false;
-	ctx.zones = env_other_zones(env, &insp->sent, insp->pkt.flags & KS_PKT_GROUP ? KS_ZONE_SELF : insp->to);
-	if (!ctx.zones)
-		return false;
-	ks_question_make(insp, &insp->opening.as_filtered, KS_LIST_FILTER, &insp->opening.question);
-	ks_loop(KS_ZONE_MAX, zone_try, &ctx);
-	return ctx.found && !ctx.moved;
+	zones = env_other_zones(env, &insp->sent, insp->pkt.flags & KS_PKT_GROUP ? KS_ZONE_SELF : insp->to);
+	return zones && some_zone_allows(env, insp, decision, zones);
 }
 
 /* A packet from the middle of a connection is not taken up. Nobody is told: a RST would end what its peers may still have. */
@@ -325,7 +335,7 @@ static ks_inline bool is_admitted(struct ks_env *env, const struct ks_config *co
 	insp->verdict.class = KS_CLASS_INVALID;
 	if (cannot_open && !(config->options & (KS_OPT_BYPASS_RULES | KS_OPT_ASYMMETRIC_RULES)))
 		return false;
-	action = ks_open_ask(env, insp, &decision);
+	action = filter_ask(env, insp, &decision);
 	if (action == KS_BYPASS) {
 		insp->verdict.action = KS_BYPASS;
 		insp->verdict.class = KS_CLASS_UNTRACKED;
@@ -525,10 +535,7 @@ bool ks_front_refuses(struct ks_env *env, struct ks_inspection *insp, const __u8
 		return false;
 	if (insp->stage == KS_STAGE_DONE)
 		return insp->verdict.action == KS_DENY;
-	if (insp->stage != KS_STAGE_FIND)
-		return false;
-	ks_nat_find(env, insp);
-	if (insp->flow.found || insp->flow.busy)
+	if (insp->stage != KS_STAGE_FIND || insp->flow.found || insp->flow.busy)
 		return false;
 	insp->stage = KS_STAGE_DONE;
 	ks_facts_gather(env, insp, head);

@@ -61,7 +61,7 @@ static inline void find_broadcast(struct ks_env *env, struct ks_inspection *insp
 		insp->to = insp->home.to = (__u8)zone;
 }
 
-__u32 ks_state_begin(struct ks_env *env, struct ks_inspection *insp)
+ks_inlined __u32 ks_state_begin(struct ks_env *env, struct ks_inspection *insp)
 {
 	if (insp->pkt.flags & KS_PKT_NEIGHBOUR)
 		return neighbour_read(insp);
@@ -70,7 +70,7 @@ __u32 ks_state_begin(struct ks_env *env, struct ks_inspection *insp)
 	} else {
 		insp->stage = KS_STAGE_FIND;
 		insp->from_high = ks_packet_key(env, insp, &insp->pkt.tuple, &insp->flow.key);
-		ks_table_hash(env, &insp->flow);
+		ks_table_hash_inlined(env, &insp->flow);
 	}
 	return KS_REASON_OK_NEW;
 }
@@ -83,7 +83,7 @@ __u32 ks_first_stage(struct ks_env *env, const struct ks_config *config, struct 
 	return KS_REASON_OK_NEW;
 }
 
-__u32 ks_inspect_read(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
+ks_inlined __u32 ks_inspect_read(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	const struct ks_config *config = env_config(env);
 	__u32 reason;
@@ -91,6 +91,7 @@ __u32 ks_inspect_read(struct ks_env *env, struct ks_inspection *insp, const __u8
 	if (!config)
 		return ks_deny(insp, KS_CLASS_NONE, KS_REASON_INTERNAL);
 	reason = ks_packet_parse(head, &insp->pkt, config->options);
+	reason = (__u32)ks_hide_value(reason, insp->pkt.wire_len); /* else each of them would be a path (V15) */
 	if (insp->pkt.flags & KS_PKT_NOT_IP)
 		return judge_not_ip(insp, config);
 	find_broadcast(env, insp);

@@ -5,15 +5,14 @@
 #include "core/env.h"
 #include "core/inspection.h"
 
-void ks_staged_note(struct ks_env *env, struct ks_inspection *insp, const struct ks_decision *decision)
+/* Not inlined, because few policies have staged rules. */
+static __attribute__((noinline)) void staged_ask(struct ks_env *env, struct ks_inspection *insp,
+						 const struct ks_decision *decision)
 {
-	const struct ks_config *config = env_config(env);
 	struct ks_question *question = &insp->opening.question;
 	struct ks_decision staged = {};
 	const struct ks_rule *rule;
 
-	if (ks_likely(!config || !config->list[KS_LIST_STAGED].count))
-		return;
 	question->list = KS_LIST_STAGED;
 	ks_rules_ask(env, question, &staged);
 	question->list = KS_LIST_FILTER;
@@ -22,4 +21,12 @@ void ks_staged_note(struct ks_env *env, struct ks_inspection *insp, const struct
 		return;
 	insp->verdict.staged = rule->id;
 	insp->verdict.staged_log = !!(rule->flags & KS_RULE_LOG);
+}
+
+ks_inlined void ks_staged_note(struct ks_env *env, struct ks_inspection *insp, const struct ks_decision *decision)
+{
+	const struct ks_config *config = env_config(env);
+
+	if (ks_unlikely(config && config->list[KS_LIST_STAGED].count))
+		staged_ask(env, insp, decision);
 }

@@ -43,6 +43,7 @@ static inline __u64 ks_load64(const void *p)
 
 /* Nothing here wants to be told what a verifier must see. */
 #define ks_isolated
+#define ks_inlined
 #define ks_missing(p) ((void)(p), false)
 #define env_isolated(env) (env)
 #define ks_hide_bound(v) ((void)(v))

@@ -6,7 +6,7 @@
 #include "core/home.h"
 #include "core/verdict.h"
 
-__u32 ks_udp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
+ks_inlined __u32 ks_udp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 {
 	const __u8 *udp = ks_head_at(head, pkt->l4_off);
 	__u32 len, reason;

@@ -65,16 +65,11 @@ static bool expectation_find(struct ks_env *env, struct ks_inspection *insp)
 	       ks_zone_equal(record->zone[0], insp->home.from) && control_lives(env, insp);
 }
 
-bool ks_expect_find(struct ks_env *env, struct ks_inspection *insp)
+/* Not inlined, because most policies have no helpers. */
+static __attribute__((noinline)) bool expectation_admits(struct ks_env *env, struct ks_inspection *insp)
 {
-	const struct ks_table_counts *counts = env_table_counts(env);
 	const struct ks_record *record = ks_record_before(&insp->side);
 
-	insp->helping.named = 0;
-	insp->opening.expectation = 0;
-	insp->opening.unnamed = 0;
-	if (!counts || !ks_load_relaxed(&counts->records[KS_KIND_EXPECT]))
-		return false;
 	/* Only PPTP's calls are expected of GRE. A tunnel with a key has that as the port of both sides. */
 	if (insp->pkt.tuple.proto == KS_PROTO_GRE && insp->pkt.tuple.sport)
 		return false;
@@ -98,6 +93,16 @@ bool ks_expect_find(struct ks_env *env, struct ks_inspection *insp)
 	insp->verdict.rule = record->expectation.rule;
 	insp->to = record->zone[1];
 	return true;
+}
+
+ks_inlined bool ks_expect_find(struct ks_env *env, struct ks_inspection *insp)
+{
+	const struct ks_table_counts *counts = env_table_counts(env);
+
+	insp->helping.named = 0;
+	insp->opening.expectation = 0;
+	insp->opening.unnamed = 0;
+	return counts && ks_load_relaxed(&counts->records[KS_KIND_EXPECT]) && expectation_admits(env, insp);
 }
 
 bool ks_expect_consume(struct ks_env *env, struct ks_inspection *insp)

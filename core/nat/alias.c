@@ -22,7 +22,7 @@ static __u32 version_at(struct ks_env *env, const struct ks_flow_ref *ref)
 }
 
 /* Follows the alias in insp->flow to its flow. The key of the alias moves to insp->side. */
-static void alias_follow(struct ks_env *env, struct ks_inspection *insp)
+static __attribute__((noinline)) void alias_follow(struct ks_env *env, struct ks_inspection *insp)
 {
 	const struct ks_record *alias = ks_record_before(&insp->flow);
 	__u32 version = alias->version, slot_id = alias->alias.flow[0];
@@ -54,7 +54,7 @@ static void alias_follow(struct ks_env *env, struct ks_inspection *insp)
 	insp->flow.key = insp->side.key;
 }
 
-void ks_nat_find(struct ks_env *env, struct ks_inspection *insp)
+ks_inlined void ks_nat_find(struct ks_env *env, struct ks_inspection *insp)
 {
 	__u8 high = insp->from_high;
 

@@ -150,17 +150,12 @@ __u32 ks_nat_forward(struct ks_env *env, struct ks_inspection *insp, const struc
 	return forward_by(env, insp, t);
 }
 
-void ks_nat_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+/* Gives the packet the destination that a rule about what comes in has for it. Not inlined: see ks_nat_arrive(). */
+static __attribute__((noinline)) void inbound_translate(struct ks_env *env, struct ks_inspection *insp)
 {
 	struct ks_decision decision = {};
 	const struct ks_target *t;
 
-	if (!(insp->home.halves & KS_TRANSLATE_DST))
-		return;
-	if (ks_mapping_arrive(env, config, insp))
-		return;
-	if (!config->list[KS_LIST_INBOUND].count)
-		return;
 	ks_question_make(insp, &insp->sent, KS_LIST_INBOUND, &insp->opening.question);
 	ks_rules_ask(env, &insp->opening.question, &decision);
 	if (decision.index == KS_DECISION_DEFAULT)
@@ -168,6 +163,15 @@ void ks_nat_arrive(struct ks_env *env, const struct ks_config *config, struct ks
 	t = env_target(env, decision.target);
 	if (t && t->kind != KS_TARGET_EXEMPT)
 		forward_by(env, insp, t);
+}
+
+/* Inlined, because the frames of whoever asks the rules are deep (V2). */
+ks_inlined void ks_nat_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+{
+	if (!(insp->home.halves & KS_TRANSLATE_DST) || ks_mapping_arrive(env, config, insp))
+		return;
+	if (config->list[KS_LIST_INBOUND].count)
+		inbound_translate(env, insp);
 }
 
 /* The opener of an expected connection keeps the address by which its peer knows it from the control connection. */

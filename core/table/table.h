@@ -262,6 +262,9 @@ static inline bool ks_tally_is_held(const struct ks_flow *flow)
 /* Fills in e->hash from e->key: before any of the following. Returns 0, because a function checked apart must return something. */
 __u32 ks_table_hash_isolated(struct ks_env *env, struct ks_entry *e);
 
+/* The same where every packet comes. */
+void ks_table_hash_inlined(struct ks_env *env, struct ks_entry *e);
+
 static inline void ks_table_hash(struct ks_env *env, struct ks_entry *e)
 {
 	ks_table_hash_isolated(env_isolated(env), e);

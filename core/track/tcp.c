@@ -39,7 +39,7 @@ bool ks_tcp_was_sent(const struct ks_inspection *insp, __u32 dir, __u32 seq)
 	       !ks_seq_before(seq, end - KS_MAX(ks_tcp_max_win(flow, !dir), KS_TCP_REACH_MIN));
 }
 
-__u32 ks_tcp_may_open(const struct ks_config *config, const struct ks_packet *pkt)
+ks_inlined __u32 ks_tcp_may_open(const struct ks_config *config, const struct ks_packet *pkt)
 {
 	__u32 kind = pkt->tcp_flags & SYN_EVENTS;
 

@@ -127,7 +127,7 @@ static inline void timeout_refresh(struct ks_env *env, const struct ks_config *c
 
 _Static_assert(KS_STATE_MAX <= KS_STATE_SLOTS, "states are masked");
 
-__u32 ks_track_may_open(const struct ks_config *config, const struct ks_packet *pkt)
+ks_inlined __u32 ks_track_may_open(const struct ks_config *config, const struct ks_packet *pkt)
 {
 	switch (pkt->tuple.proto) {
 	case KS_PROTO_TCP:
