@@ -51,8 +51,7 @@ static ks_inline __u32 filter_ask(struct ks_env *env, struct ks_inspection *insp
 	if (insp->to == KS_ZONE_UNKNOWN)
 		insp->to = (__u8)env_zone_to(env, &insp->sent, KS_ZONE_UNKNOWN);
 	insp->opening.as_filtered = insp->sent;
-	decision->action =
-		(__u8)ks_hide_value(KS_DENY, insp->home.now); /* a search for other zones may change it (V14) */
+	decision->action = (__u8)ks_hide_value(KS_DENY, insp->home.now); /* some_zone_allows() may change it (V14) */
 	decision->index = KS_DECISION_DEFAULT;
 	decision->effects = 0;
 	if (insp->to < KS_ZONE_MAX) {
@@ -74,8 +73,8 @@ __u32 ks_open_ask(struct ks_env *env, struct ks_inspection *insp, struct ks_deci
 struct zone_search_ctx {
 	struct ks_env *env;
 	struct ks_inspection *insp;
-	struct ks_decision *
-		decision; /* that of the filter; KS_ALLOW if one was found, with targets if a rule gives it another destination */
+	struct ks_decision
+		*decision; /* what was found: KS_ALLOW, with targets if it gives the packet another destination */
 	__u64 zones; /* where it may leave */
 };
 
