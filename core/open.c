@@ -73,8 +73,7 @@ __u32 ks_open_ask(struct ks_env *env, struct ks_inspection *insp, struct ks_deci
 struct zone_search_ctx {
 	struct ks_env *env;
 	struct ks_inspection *insp;
-	struct ks_decision
-		*decision; /* what was found: KS_ALLOW, with targets if it gives the packet another destination */
+	struct ks_decision *decision; /* KS_ALLOW where a zone is found, with targets if it gets another destination */
 	__u64 zones; /* where it may leave */
 };
 

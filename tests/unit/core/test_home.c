@@ -571,20 +571,14 @@ __u32 test_inspect(struct ks_env *env, const struct frame *f, __u8 from, __u8 to
 	return ks_inspect(env, insp, head);
 }
 
-/* As the home does that asks express and the front. */
-static void begin(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
-{
-	ks_inspect_begin(env, insp, head);
-	if (insp->stage == KS_STAGE_FIND)
-		ks_nat_find(env, insp);
-}
-
 bool test_express(struct ks_env *env, const struct frame *f, __u8 from, __u64 now, struct ks_inspection *insp)
 {
 	__u8 head[KS_HEAD_SIZE];
 
 	prepare(f, from, KS_ZONE_UNKNOWN, now, insp, head);
-	begin(env, insp, head);
+	ks_inspect_begin(env, insp, head);
+	if (insp->stage == KS_STAGE_FIND)
+		ks_nat_find(env, insp);
 	return ks_express_judge(env, insp);
 }
 
@@ -593,7 +587,9 @@ bool test_front(struct ks_env *env, const struct frame *f, __u8 from, __u8 to, _
 	__u8 head[KS_HEAD_SIZE];
 
 	prepare(f, from, to, now, insp, head);
-	begin(env, insp, head);
+	ks_inspect_begin(env, insp, head);
+	if (insp->stage == KS_STAGE_FIND)
+		ks_nat_find(env, insp);
 	return ks_front_refuses(env, insp, head, true);
 }
 
