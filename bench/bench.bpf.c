@@ -12,6 +12,9 @@
  * stateful filter can do. They read the headers from the packet, look the same
  * key up in a hash map of the kernel, and count under its spin lock.
  *
+ * bare_forward is a router in XDP that keeps no state, as xdp-tools' xdp-forward is one: a lookup of the route for every packet, and on
+ * to the driver of the interface that it leads to.
+ *
  * bench_generate makes live frames for the gateway, bench_count counts and
  * drops what came through.
  */
@@ -45,6 +48,8 @@ struct { __uint(type, BPF_MAP_TYPE_PROG_ARRAY); __uint(max_entries, 1); __type(k
 	bench_front_target SHARED SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 1); __type(key, struct ks_flow_key);
 	 __type(value, struct peer_state); } bench_peer SHARED SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_DEVMAP_HASH); __uint(max_entries, 16); __type(key, __u32); __type(value, __u32); }
+	bare_devices SHARED SEC(".maps");
 /* clang-format on */
 
 #define LANES_MAX 64U
@@ -219,6 +224,39 @@ int bench_generate(struct xdp_md *xdp)
 	else if (!flow_write(data, end))
 		return XDP_ABORTED;
 	return bpf_redirect(bench_device, 0);
+}
+
+#define IPV4_TTL_AT 8
+#define IPV4_SUM_AT 10
+#define TTL_UNIT 0x0100
+
+static ks_inline void ttl_spend(__u8 *ip)
+{
+	__u32 sum = ks_be16(*(__be16 *)(ip + IPV4_SUM_AT)) + TTL_UNIT;
+
+	ip[IPV4_TTL_AT]--;
+	*(__be16 *)(ip + IPV4_SUM_AT) = ks_be16((__u16)(sum + (sum >= 0xffff)));
+}
+
+PROGRAM("xdp")
+int bare_forward(struct xdp_md *xdp)
+{
+	__u8 *data = (__u8 *)(long)xdp->data, *end = (__u8 *)(long)xdp->data_end, *ip = data + BENCH_IP_OFF;
+	struct bpf_fib_lookup fib = { .family = 2 /* AF_INET */, .ifindex = xdp->ingress_ifindex };
+
+	if (data + BENCH_L4_OFF > end || *(__be16 *)(data + 12) != ks_be16(0x0800) || ip[IPV4_TTL_AT] <= 1)
+		return XDP_PASS;
+	fib.tos = ip[1];
+	fib.l4_protocol = ip[9];
+	fib.tot_len = ks_be16(*(__be16 *)(ip + 2));
+	fib.ipv4_src = *(__be32 *)(ip + 12);
+	fib.ipv4_dst = *(__be32 *)(ip + 16);
+	if (bpf_fib_lookup(xdp, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS)
+		return XDP_PASS;
+	ttl_spend(ip);
+	__builtin_memcpy(data, fib.dmac, sizeof(fib.dmac));
+	__builtin_memcpy(data + sizeof(fib.dmac), fib.smac, sizeof(fib.smac));
+	return (int)bpf_redirect_map(&bare_devices, fib.ifindex, 0);
 }
 
 PROGRAM("xdp")

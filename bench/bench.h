@@ -50,6 +50,7 @@ int bench_flood(const struct bench_opts *opts);
 int bench_siege(const struct bench_opts *opts);
 int bench_echo(const struct bench_opts *opts);
 int bench_front(const struct bench_opts *opts);
+int bench_forward(const struct bench_opts *opts);
 int bench_gro(const struct bench_opts *opts);
 int bench_sink(const struct bench_opts *opts);
 int bench_serve(const struct bench_opts *opts);

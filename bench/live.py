@@ -153,7 +153,7 @@ class Lab:
 
     @contextlib.contextmanager
     def firewall(self, kind, rules=1, states=STATES, more=("", "")):
-        """none, nftables or keepstate on the gateway, with so many rules of which the last allows.
+        """none, nftables, keepstate or bare (forwarding by XDP) on the gateway, with so many rules of which the last allows.
 
         `more` is text to add to the rules of nftables and of Keepstate.
         """
@@ -163,6 +163,8 @@ class Lab:
             self.bench.call(self.inside("gateway", ["nft", "-f", str(path)]))
         elif kind == "keepstate":
             self._keepstate_start(rules, states, more[1])
+        elif kind == "bare":
+            child = self.start("gateway", self.bench.command("forward", device="lan0,wan0"))
         try:
             yield
         finally:
@@ -170,6 +172,8 @@ class Lab:
                 self.bench.call(self.inside("gateway", ["nft", "flush", "ruleset"]))
             elif kind == "keepstate":
                 self.bench.call([self.bench.keepstate, "stop", "--netns", self.names["gateway"]])
+            elif kind == "bare":
+                self.finish(child)
 
     def _keepstate_start(self, rules, states, more=""):
         path, log = self.folder / "policy.conf", self.folder / "keepstate.log"
@@ -290,17 +294,18 @@ def express_wait(lab):
 
 
 def express(bench, out):
-    """Small packets, with checksums, that XDP sends on, beside the same by tc."""
+    """Small packets, with checksums, that XDP sends on, beside the same by tc, and XDP that forwards without a firewall."""
     flows, count = 1000, 400000 if bench.quick else 1500000
-    kinds = (("none", "none", "", None), ("nftables", "nftables", "", None), ("short way", "keepstate", "", None),
-             ("express", "keepstate", "option xdp always, express on\n", express_wait))
+    kinds = (("none", "none", "", None), ("nftables", "nftables", "", None), ("bare", "bare", "", None),
+             ("short way", "keepstate", "", None), ("express", "keepstate", "option xdp always, express on\n", express_wait))
     found = {name: [] for name, *_ in kinds}
     with Lab(bench) as lab:
         for _ in range(bench.runs):
             for name, kind, more, ready in kinds:
                 with lab.firewall(kind, more=("", more)):
                     found[name].append(small_packets(lab, flows, count, ready=ready, summed=True))
-    for name, peer in (("none", "no firewall"), ("nftables", "nftables"), ("short way", "the short way by tc")):
+    for name, peer in (("none", "no firewall"), ("nftables", "nftables"), ("short way", "the short way by tc"),
+                       ("bare", "forwarding by XDP, no state")):
         out.rate(f"express, small packets, {flows:,} flows", "packets/s", found["express"], peer, found[name])
 
 

@@ -31,6 +31,8 @@ static const struct {
 	{ "siege", bench_siege, "send --rate frames a second of an --attack to --address and --port for --seconds" },
 	{ "echo", bench_echo, "send UDP datagrams to --port back until standard input ends" },
 	{ "sink", bench_sink, "count and drop such frames on --device until standard input ends" },
+	{ "forward", bench_forward,
+	  "route frames between the interfaces of --device by XDP until standard input ends" },
 	{ "gro", bench_gro, "turn receive offload of --device on, so that a veth takes redirected frames" },
 	{ "serve", bench_serve, "answer TCP connections to --address and --port until standard input ends" },
 	{ "connect", bench_connect, "make --count TCP connections to --address and --port" },
