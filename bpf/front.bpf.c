@@ -11,8 +11,9 @@
  * It sleeps while little is dropped on its CPU, and so costs established flows nothing but its call: tc counts what it drops at
  * ingress (front_note_drop()), and wakes it.
  *
- * The same program is express, which sends on the packets of known flows (express.bpf.c), where it may. What that knows, and
- * leaves, the front need not be asked about.
+ * Where express may send on the packets of known flows (express.bpf.c), it is asked first, by a program of its own: the two
+ * together would be many steps for the verifier (V1). What express knows, and leaves, the front need not be asked about, so a packet
+ * pays for no further program where its flow is unknown.
  */
 #include "bpf/front.bpf.h"
 #include "bpf/express.bpf.h"
@@ -27,6 +28,8 @@
 #define AWAKE_NS KS_NSEC_PER_SEC /* for so long behind such a window */
 
 /* clang-format off */
+struct { __uint(type, BPF_MAP_TYPE_PROG_ARRAY); __uint(max_entries, KS_FRONT_STAGES);
+	 __uint(key_size, sizeof(__u32)); __uint(value_size, sizeof(__u32)); } ks_front_stages MAP; /* filled by the loader */
 struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, struct ks_front); } ks_fronts MAP;
 struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, KS_FRONT_CELLS);
@@ -155,10 +158,19 @@ static ks_inline void prepare(struct xdp_md *xdp, struct ks_env *env, const stru
 	inspection_prepare(env, &scratch->insp, control, now);
 }
 
-/* Asks the front about a packet that is read, and that no flow knows as far as anybody has looked. */
-static ks_inline int refuse(struct xdp_md *xdp, struct ks_env *env, struct ks_front *front,
-			    const struct ks_guard *guard)
+static ks_inline const struct ks_guard *guard_of(const struct xdp_md *xdp)
 {
+	return ks_test_mode ? NULL : guard_get(xdp->ingress_ifindex);
+}
+
+/*
+ * Asks the front about a packet that is read, and that no flow knows as far as anybody has looked. What it needs it looks up anew: that
+ * costs less than a frame has room for (V2).
+ */
+static ks_inline int refuse(struct xdp_md *xdp, struct ks_env *env)
+{
+	const struct ks_guard *guard = guard_of(xdp);
+	struct ks_front *front = first_of(&ks_fronts);
 	struct ks_scratch *scratch = env->scratch;
 	bool answers = ks_test_mode || (guard && guard->flags & KS_GUARD_ANSWERS);
 
@@ -167,7 +179,8 @@ static ks_inline int refuse(struct xdp_md *xdp, struct ks_env *env, struct ks_fr
 	scratch->relay.is_front = 1;
 	if (!ks_front_refuses(env, &scratch->insp, scratch->head, answers))
 		return XDP_PASS;
-	note_own_drop(front, scratch->insp.home.now, xdp->ingress_ifindex);
+	if (front)
+		note_own_drop(front, scratch->insp.home.now, xdp->ingress_ifindex);
 	return ks_inspect_end(env, &scratch->insp) == KS_REJECT ? answer(xdp, scratch, env) : XDP_DROP;
 }
 
@@ -180,13 +193,12 @@ int ks_front(struct xdp_md *xdp)
 	struct ks_front *front = first_of(&ks_fronts);
 	const struct ks_guard *guard;
 	bool awake, express;
-	int sent;
 	__u64 now;
 
 	if (!control || !scratch || !front)
 		return XDP_PASS;
 	now = env_clock(control);
-	guard = ks_test_mode ? NULL : guard_get(xdp->ingress_ifindex);
+	guard = guard_of(xdp);
 	awake = ks_test_mode || is_awake(front, now);
 	express = express_is_open(guard, control, now);
 	if (!awake && !express)
@@ -197,12 +209,26 @@ int ks_front(struct xdp_md *xdp)
 	ks_inspect_begin(&env, &scratch->insp, scratch->head);
 	if (scratch->insp.stage == KS_STAGE_FIND)
 		ks_nat_find(&env, &scratch->insp);
-	if (express && scratch->insp.flow.found) {
-		sent = express_send(xdp, &env, control, guard ? guard->express : 0);
-		if (sent != EXPRESS_LEFT)
-			return sent;
-	}
+	if (express && scratch->insp.flow.found)
+		bpf_tail_call(xdp, &ks_front_stages, KS_FRONT_EXPRESS);
 	if (!awake || scratch->insp.flow.found || scratch->insp.flow.busy)
 		return XDP_PASS;
-	return refuse(xdp, &env, front, guard);
+	return refuse(xdp, &env);
+}
+
+/* Express, for a packet whose flow ks_front has found. */
+PROGRAM("xdp.frags")
+int ks_front_express(struct xdp_md *xdp)
+{
+	const struct ks_control *control = control_get();
+	const struct ks_guard *guard = guard_of(xdp);
+	struct ks_scratch *scratch = scratch_get();
+	struct ks_env env = { .ctx = xdp, .hook = HOOK_XDP, .scratch = scratch };
+	int sent;
+
+	if (!control || !scratch)
+		return XDP_PASS;
+	env.generation = scratch->relay.generation;
+	sent = express_send(xdp, &env, control, guard ? guard->express : 0);
+	return sent == EXPRESS_LEFT ? XDP_PASS : sent;
 }

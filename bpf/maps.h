@@ -40,6 +40,7 @@
  *   ks_scratch      PERCPU_ARRAY [1]         struct ks_scratch: the last inspection on each CPU
  *   ks_tc_stages    PROG_ARRAY               the programs behind ks_tc_ingress and ks_tc_egress, by enum ks_stage
  *   ks_xdp_stages   PROG_ARRAY               the same behind ks_xdp
+ *   ks_front_stages PROG_ARRAY               what ks_front goes on with where express is open, by enum ks_front_stage
  *   ks_tc_hooks     PROG_ARRAY [2]           ks_tc_ingress and ks_tc_egress, for the programs of hook.bpf.c
  *   ks_held         ARRAY                    struct ks_held: fragments that came before the first one of their datagram
  *   ks_aside        PERCPU_ARRAY [1]         private: the first one's bytes while those go on
@@ -261,6 +262,9 @@ struct ks_relay {
 
 /* Interfaces whose numbers are so far apart have one count of what the front has dropped. */
 #define KS_FRONT_CELLS 1024U /* a power of two */
+
+/* The slots of ks_front_stages. */
+enum ks_front_stage { KS_FRONT_EXPRESS, KS_FRONT_STAGES };
 
 /* One CPU's: how much is dropped there (front.bpf.c). */
 struct ks_front {

@@ -32,7 +32,7 @@ static bool is_unspecified(const struct ks_addr *addr)
  * A packet from loopback to loopback is in a capture of that. Live it does not pass: these are the box's own addresses. Who has no
  * address yet may ask a group for one.
  */
-ks_inlined bool ks_source_is_nowhere(const struct ks_packet *pkt)
+bool ks_source_is_nowhere(const struct ks_packet *pkt)
 {
 	const struct ks_tuple *tuple = &pkt->tuple;
 
@@ -44,7 +44,7 @@ ks_inlined bool ks_source_is_nowhere(const struct ks_packet *pkt)
 	       (is_loopback(&tuple->src, tuple->family) && !is_loopback(&tuple->dst, tuple->family));
 }
 
-ks_inlined bool ks_source_is_of_link(const struct ks_inspection *insp)
+bool ks_source_is_of_link(const struct ks_inspection *insp)
 {
 	const struct ks_tuple *tuple = &insp->pkt.tuple;
 
@@ -54,8 +54,8 @@ ks_inlined bool ks_source_is_of_link(const struct ks_inspection *insp)
 	       ks_addr_is_on_link(&tuple->dst, KS_IPV4);
 }
 
-ks_inlined bool ks_source_is_believed(struct ks_env *env, const struct ks_config *config,
-				      const struct ks_inspection *insp, bool by_route)
+bool ks_source_is_believed(struct ks_env *env, const struct ks_config *config, const struct ks_inspection *insp,
+			   bool by_route)
 {
 	const struct ks_tuple *tuple = &insp->pkt.tuple;
 

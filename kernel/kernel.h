@@ -89,7 +89,8 @@ struct ks_kernel;
 	X(SWEEPER, ks_sweeper)               \
 	X(TC_STAGES, ks_tc_stages)           \
 	X(TC_HOOKS, ks_tc_hooks)             \
-	X(XDP_STAGES, ks_xdp_stages)
+	X(XDP_STAGES, ks_xdp_stages)         \
+	X(FRONT_STAGES, ks_front_stages)
 
 enum ks_kernel_map {
 #define X(id, name) KS_MAP_##id,

@@ -104,7 +104,8 @@ static enum map_fate fate_of(unsigned map)
 
 bool ks_kernel_map_is_of_programs(enum ks_kernel_map map)
 {
-	return map == KS_MAP_TC_STAGES || map == KS_MAP_TC_HOOKS || map == KS_MAP_XDP_STAGES;
+	return map == KS_MAP_TC_STAGES || map == KS_MAP_TC_HOOKS || map == KS_MAP_XDP_STAGES ||
+	       map == KS_MAP_FRONT_STAGES;
 }
 
 static struct bpf_map *find_map(const struct bpf_object *object, unsigned map)
@@ -252,6 +253,22 @@ static int install_stages(const struct bpf_object *object, int fd)
 	return err;
 }
 
+/* Puts what is behind the front into its slots, if it was loaded. */
+static int install_front(const struct keepstate_bpf *skeleton, int fd)
+{
+	const struct bpf_program *const programs[KS_FRONT_STAGES] = {
+		[KS_FRONT_EXPRESS] = skeleton->progs.ks_front_express,
+	};
+
+	for (__u32 slot = 0; slot < KS_FRONT_STAGES; slot++) {
+		int stage = bpf_program__fd(programs[slot]);
+
+		if (stage >= 0 && bpf_map_update_elem(fd, &slot, &stage, BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
 /*
  * The type of the backstop's programs is unknown to libbpf 1.1, so it is set by number; the kernel knows it from 6.4 on.
  */
@@ -308,7 +325,8 @@ static int load_skeleton(const struct ks_kernel *kernel, struct keepstate_bpf *s
 			      ?: ks_memory_check_table((__u64)ks_table_length(buckets) * sizeof(struct ks_bucket));
 	if (err)
 		return err;
-	err = keepstate_bpf__load(skeleton) ?: install_stages(skeleton->obj, bpf_map__fd(skeleton->maps.ks_tc_stages));
+	err = keepstate_bpf__load(skeleton) ?: install_stages(skeleton->obj, bpf_map__fd(skeleton->maps.ks_tc_stages))
+						       ?: install_front(skeleton, bpf_map__fd(skeleton->maps.ks_front_stages));
 	return err ? complain_load(err) : 0;
 }
 
@@ -337,7 +355,7 @@ static int take_running(const struct ks_kernel *kernel, const struct bpf_object 
 	int err = 0;
 
 	for (unsigned i = 0; !err && i < KS_MAP_MAX; i++) {
-		if (ks_kernel_map_is_of_programs(i) && i != KS_MAP_TC_STAGES)
+		if (ks_kernel_map_is_of_programs(i) && i != KS_MAP_TC_STAGES && i != KS_MAP_FRONT_STAGES)
 			leave_programs_out(find_map(object, i));
 		else
 			err = bpf_map__reuse_fd(find_map(object, i), kernel->maps[i]);
@@ -358,13 +376,19 @@ static int open_beside(const struct ks_kernel *kernel, struct keepstate_bpf **sk
 	return take_running(kernel, (*skeleton)->obj);
 }
 
+static int choose_front(const struct keepstate_bpf *skeleton)
+{
+	return bpf_program__set_autoload(skeleton->progs.ks_front, true)
+		       ?: bpf_program__set_autoload(skeleton->progs.ks_front_express, true);
+}
+
 int ks_kernel_load_front(struct ks_kernel *kernel)
 {
 	ks_scoped(auto_skeleton) struct keepstate_bpf *skeleton = NULL;
 	int err = open_beside(kernel, &skeleton);
 
 	if (!err)
-		err = bpf_program__set_autoload(skeleton->progs.ks_front, true) ?: keepstate_bpf__load(skeleton);
+		err = choose_front(skeleton) ?: keepstate_bpf__load(skeleton) ?: install_front(skeleton, kernel->maps[KS_MAP_FRONT_STAGES]);
 	if (err)
 		return complain_load(err);
 	return take_fd(bpf_program__fd(skeleton->progs.ks_front), &kernel->programs[KS_PROGRAM_FRONT]);
