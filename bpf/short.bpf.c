@@ -16,6 +16,8 @@
 #include <linux/pkt_sched.h>
 
 #define IPV6_HOP_SPENT 0xfffe /* -1, in one's complement */
+#define TUNNEL_HEADERS_MAX \
+	160 /* of GRE or VXLAN (16), Ethernet with tags (22), IPv6 (40), TCP (60); and some to spare */
 #define TOS_DELAY 0x10 /* RFC 1349 */
 #define TOS_THROUGHPUT 0x08
 
@@ -28,12 +30,16 @@ static ks_inline bool passes_by_flow(const struct ks_inspection *insp)
 	       !insp->opening.replaces && (insp->stage == KS_STAGE_DONE || insp->stage == KS_STAGE_WRITE);
 }
 
-/* Returns true if all packets of the wire that it is fit. */
+/* Returns true if all packets of the wire that it is fit. What is no TCP itself may be a tunnel, in which each has headers of its own. */
 static ks_inline bool fits_mtu(const struct __sk_buff *skb, const struct ks_packet *pkt, __u32 mtu)
 {
-	if (skb->gso_size)
-		return pkt->payload_off - ETH_HEADER_LEN + skb->gso_size <= mtu;
-	return pkt->l3_len <= mtu;
+	__u32 headers = pkt->payload_off - ETH_HEADER_LEN;
+
+	if (!skb->gso_size)
+		return pkt->l3_len <= mtu;
+	if (pkt->tuple.proto != KS_PROTO_TCP)
+		headers += TUNNEL_HEADERS_MAX;
+	return headers + skb->gso_size <= mtu;
 }
 
 /* Puts a mark on the packet before its way is looked up, which may depend on it. */

@@ -3,6 +3,7 @@
 
   oddities.py send DEVICE MAC    sends every case by the device to a router, a few packets of a flow of its own each; prints their names
   oddities.py hear DEVICE        collects what comes of them: prints, when it is told to end, {name: [packet, ...]}, in hexadecimal digits
+  oddities.py largest DEVICE     prints, when it is told to end, how long the longest IPv4 packet was that left by the device
 """
 import json
 import signal
@@ -17,7 +18,8 @@ from flood import fold
 CLIENT, SERVER = ("10.0.0.10", "fd00:10::10"), ("192.0.2.10", "2001:db8::10")
 TIMES = 4
 PACE = 0.01
-UDP, ICMPV6, NO_NEXT = 17, 58, 59
+UDP = 17
+OUTGOING = 4  # PACKET_OUTGOING
 MARK = b"case %03d "
 
 
@@ -124,11 +126,12 @@ def send(device, mac):
     print(json.dumps(names), flush=True)
 
 
-def hear(device):
+def frames_of(device):
+    """Yields each frame that a device receives or sends, and its kind, until the program is told to end."""
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
     sock.bind((device, 3))
     sock.settimeout(0.05)
-    heard, running = {}, [True]
+    running = [True]
     signal.signal(signal.SIGTERM, lambda *_: running.clear())
     print(json.dumps({"ready": True}), flush=True)
     while running:
@@ -136,11 +139,22 @@ def hear(device):
             frame, where = sock.recvfrom(65536)
         except TimeoutError:
             continue
+        yield frame, where[2]
+
+
+def hear(device):
+    heard = {}
+    for frame, kind in frames_of(device):
         at = frame.find(b"case ")
-        if at >= 0 and where[2] != 4 and frame[12:14] in (b"\x08\x00", b"\x86\xdd"):
+        if at >= 0 and kind != OUTGOING and frame[12:14] in (b"\x08\x00", b"\x86\xdd"):
             heard.setdefault(frame[at + 5:at + 8].decode(), []).append(frame[14:].hex())
     print(json.dumps(heard), flush=True)
 
 
+def largest(device):
+    found = max((len(frame) - 14 for frame, kind in frames_of(device) if kind == OUTGOING and frame[12:14] == b"\x08\x00"), default=0)
+    print(json.dumps({"largest": found}), flush=True)
+
+
 if __name__ == "__main__":
-    {"send": send, "hear": hear}[sys.argv[1]](*sys.argv[2:])
+    {"send": send, "hear": hear, "largest": largest}[sys.argv[1]](*sys.argv[2:])

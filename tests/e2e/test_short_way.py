@@ -6,8 +6,8 @@
 import time
 
 import pytest
-from lab import SERVER4, Firewall, masquerade, wait_for
-from ways import RULES, Chain, EveryWay, Way, spread, url
+from lab import CLIENT4, SERVER4, Firewall, masquerade, wait_for
+from ways import RULES, Chain, EveryWay, Way, large, spread, url
 
 POLICY = """\
 zone lan { lan0, antispoof off }
@@ -50,6 +50,37 @@ def test_shaping_shapes(lab, way):
         assert way.taken() - before > 100
     finally:
         lab.gateway.run("tc", "qdisc", "del", "dev", "lan0", "root")
+
+
+def in_pieces(lab, mode):
+    """wan0 takes large pieces as they are, or has them cut up before they leave."""
+    for feature in ("gso", "tso", "tx-udp_tnl-segmentation", "tx-udp_tnl-csum-segmentation"):
+        lab.gateway.run("ethtool", "-K", "wan0", feature, mode, check=True)
+
+
+def test_segments_in_a_tunnel_are_held_against_the_mtu(lab, way, watch):
+    """A large piece of TCP in a tunnel has a header more than it seems: its packets of the wire must fit, too."""
+    ends = ((lab.client, SERVER4, "10.9.0.1"), (lab.server, CLIENT4, "10.9.0.2"))
+    for host, other, inner in ends:
+        host.ip("link", "add", "vx0", "type", "vxlan", "id", "7", "remote", other, "dstport", "4789", "dev", "eth0", "noudpcsum")
+        host.ip("addr", "add", f"{inner}/24", "dev", "vx0")
+        host.ip("link", "set", "vx0", "mtu", "1400", "up")
+    way.use(more="allow from wan to lan udp port 4789\n")
+    lab.gateway.ip("link", "set", "wan0", "mtu", "1410")
+    in_pieces(lab, "off")
+    try:
+        assert lab.client.ping("10.9.0.2") == 3
+        heard = watch.start(lab.gateway, "largest", "wan0", program="oddities.py")
+        before = way.taken()
+        assert lab.client.run("curl", "-sS", "--max-time", 20, "-T", large(lab, lab.client), "http://10.9.0.2/upload/tunnel").returncode == 0
+        assert watch.end(heard)["largest"] <= 1410
+        assert way.taken() > before
+    finally:
+        in_pieces(lab, "on")
+        lab.gateway.ip("link", "set", "wan0", "mtu", "1500")
+        for host, *_ in ends:
+            host.ip("link", "del", "vx0")
+        way.use()
 
 
 def test_on_does_not_care(lab, way):
