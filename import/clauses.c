@@ -229,6 +229,51 @@ void ks_spans_write(FILE *out, const struct ks_spans spans[2], bool ports)
 	fputs(many ? " }" : "", out);
 }
 
+/* The longest prefix that begins a range of addresses, itself as a range. */
+static struct ks_range prefix_first(const struct ks_range *range, __u8 family)
+{
+	struct ks_prefix prefix = { .family = family, .length = family == KS_IPV4 ? 32 : 128 };
+	struct ks_range found, wider;
+
+	ks_addr_from_value(range->lo, family, &prefix.addr);
+	ks_prefix_range(&prefix, &found);
+	while (prefix.length-- > 0) {
+		ks_prefix_range(&prefix, &wider);
+		if (ks_value_compare(wider.lo, range->lo) || ks_value_compare(wider.hi, range->hi) > 0)
+			break;
+		found = wider;
+	}
+	return found;
+}
+
+static void prefixes_write(FILE *out, const struct ks_range *range, __u8 family)
+{
+	struct ks_range rest = *range, first = prefix_first(&rest, family);
+
+	addresses_write(out, &first, family);
+	while (ks_value_compare(first.hi, range->hi)) {
+		rest.lo[1] = first.hi[1] + 1;
+		rest.lo[0] = first.hi[0] + !rest.lo[1];
+		first = prefix_first(&rest, family);
+		fputs(", ", out);
+		addresses_write(out, &first, family);
+	}
+}
+
+void ks_prefixes_write(FILE *out, const struct ks_spans spans[2])
+{
+	const char *comma = "";
+
+	fputs("{ ", out);
+	for (unsigned at = 0; at < 2; at++) {
+		for (__u32 i = 0; i < spans[at].count; i++, comma = ", ") {
+			fputs(comma, out);
+			prefixes_write(out, &spans[at].list[i], at ? KS_IPV6 : KS_IPV4);
+		}
+	}
+	fputs(" }", out);
+}
+
 static bool spans_are_same(const struct ks_spans a[2], const struct ks_spans b[2])
 {
 	return ks_spans_equal(&a[0], &b[0]) && ks_spans_equal(&a[1], &b[1]);

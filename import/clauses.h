@@ -45,6 +45,9 @@ void ks_clauses_write(struct ks_clauses *clauses, const struct ks_clause_rule *r
 /* Writes a list of addresses of both families, or of ports. */
 void ks_spans_write(FILE *out, const struct ks_spans spans[2], bool ports);
 
+/* The same of addresses as prefixes alone, as run-time sets have them. */
+void ks_prefixes_write(FILE *out, const struct ks_spans spans[2]);
+
 void ks_protos_write(FILE *out, const __u64 protos[KS_PROTO_WORDS]);
 
 /* The zone of a bit. */

@@ -443,10 +443,8 @@ static void head_write(const struct writer *writer, const char *origin, FILE *ou
 	for (const struct ks_named_spans *set = writer->import->dynamic; set; set = set->next) {
 		fprintf(out, "# Run-time set %s of the original: fill it by 'keepstate set'.\nset %s ", set->called,
 			set->name);
-		if (set->spans[0].count + set->spans[1].count == 1)
-			fputs("{ ", out);
-		ks_spans_write(out, set->spans, false);
-		fputs(set->spans[0].count + set->spans[1].count == 1 ? " } dynamic\n" : " dynamic\n", out);
+		ks_prefixes_write(out, set->spans);
+		fputs(" dynamic\n", out);
 	}
 	fputs(writer->clauses.sets || writer->import->dynamic ? "\n" : "", out);
 	families_write(writer->import, out);

@@ -161,6 +161,21 @@ def test_pf_overload_fills_its_table(keepstate):
     assert policy.index('deny to self source @d_bad') < policy.index('overload @d_bad')
 
 
+@pytest.mark.parametrize('entries, told', [
+    ('10.0.0.1 10.0.0.2 10.0.0.3', '10.0.0.1, 10.0.0.2/31'),
+    ('10/8 !10.1/16', '10.0.0.0/16, 10.2.0.0/15, 10.4.0.0/14, 10.8.0.0/13, 10.16.0.0/12, 10.32.0.0/11, 10.64.0.0/10, 10.128.0.0/9'),
+    ('0/0', '0.0.0.0/0'),
+    ('2001:db8::ffff:ffff:ffff:ffff 2001:db8:0:1:: 2001:db8:0:1::1', '2001:db8::ffff:ffff:ffff:ffff, 2001:db8:0:1::/127'),
+])
+def test_pf_run_time_table_has_prefixes(keepstate, tmp_path, entries, told):
+    """The entries of a run-time set are prefixes, however those of the table lie together."""
+    text = f'table <bad> persist {{ {entries} }}\nblock\npass in proto tcp to port 22 keep state (max-src-conn 5, overload <bad>)\n'
+    policy = keepstate('import', 'pf', '-', stdin=text.encode()).stdout
+    assert f'set d_bad {{ {told} }} dynamic\n' in policy
+    (tmp_path / 'policy').write_text(policy)
+    keepstate('check', tmp_path / 'policy')
+
+
 def test_pf_anchor(keepstate):
     """The conditions of an anchor hold for all rules in it, also for those of anchors in it."""
     text = ('block\nanchor "a" in on em0 proto tcp {\n pass from 192.0.2.0/24\n'
