@@ -145,7 +145,8 @@ struct ks_stacked_key {
 };
 
 #define KS_STACKED_OURS 1U /* of a device in this namespace, which has programs of its own (written by the daemon) */
-#define KS_STACKED_LEARNT 2U /* seen as a source at egress: a device in another namespace, judged as the box itself */
+/* Of a device in another namespace, judged as the box itself: seen as a source at egress, or listed by the kernel (the daemon). */
+#define KS_STACKED_LEARNT 2U
 
 #define KS_LOOPBACK_IFINDEX 1 /* of every network namespace */
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * rtnetlink(7): sockets, requests and their replies. The messages themselves
- * are read in netlink_link.c, netlink_route.c and netlink_tc.c, with the macros
- * of linux/netlink.h, which check lengths.
+ * are read in netlink_link.c, netlink_route.c, netlink_tc.c and netlink_unicast.c, with
+ * the macros of linux/netlink.h, which check lengths.
  *
  * Each request has a socket of its own, so that a reply is never mixed with
  * another one or with news. A reply is a dump that the kernel writes piece by

@@ -56,6 +56,14 @@ int ks_netlink_each_interface(ks_interface_fn *fn, void *arg);
  */
 int ks_netlink_each_address(unsigned ifindex, ks_address_fn *fn, void *arg);
 
+typedef void ks_unicast_fn(unsigned ifindex, const __u8 mac[6], void *arg);
+
+/*
+ * Calls fn for the unicast link addresses besides its own that an interface (0: any) takes frames for: those of the
+ * devices that are stacked on it, in whatever namespace, and are up. No news tell of them. -EAGAIN as above.
+ */
+int ks_netlink_each_unicast(unsigned ifindex, ks_unicast_fn *fn, void *arg);
+
 /*
  * Reads the news that wait on a socket and calls fn for each. -ENOBUFS: some
  * were lost, look at all interfaces again.

@@ -271,6 +271,7 @@ void ks_interfaces_watch(struct ks_interfaces *interfaces)
 		ks_express_watch(interfaces, guarded);
 	}
 	ks_stacked_note(interfaces);
+	ks_stacked_note_listed(interfaces, true);
 	ks_routing_follow(interfaces, false);
 	ks_short_way_follow(interfaces);
 }

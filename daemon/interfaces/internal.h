@@ -50,6 +50,12 @@ void ks_addresses_end_flows(struct ks_interfaces *interfaces, const char *name, 
 /* Writes the MAC addresses of stacked devices into the map, and removes those of devices that are gone. */
 void ks_stacked_note(struct ks_interfaces *interfaces);
 
+/*
+ * Writes the MAC addresses of devices of other namespaces into the map, as the kernel lists them of the interfaces that they are
+ * stacked on. To be called behind ks_stacked_note(): before interfaces get programs, for those (`all` is false), and once a second.
+ */
+void ks_stacked_note_listed(const struct ks_interfaces *interfaces, bool all);
+
 /* The interface below a macvlan, 0 of any other link, and where that is not guarded by itself. */
 __u32 ks_stacked_lower(const struct ks_interfaces *interfaces, const struct ks_interface *link);
 

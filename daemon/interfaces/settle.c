@@ -213,6 +213,7 @@ int ks_interfaces_settle(struct ks_interfaces *interfaces, const struct ks_polic
 	if (ctx.bearers || is_first)
 		ks_addresses_refresh(interfaces);
 	ks_stacked_note(interfaces);
+	ks_stacked_note_listed(interfaces, false);
 	ks_routing_store(interfaces);
 	tell_ready(interfaces);
 	ks_programs_attach_missing(interfaces);

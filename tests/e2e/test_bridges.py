@@ -8,6 +8,7 @@
                            box up0 -------- 192.0.2.10 server
     container 192.0.2.20 --/ a macvlan of up0; behind it 10.9.0.10 inner
     sibling 192.0.2.21 -----/ another one
+    silent 192.0.2.22 ------/ another one, which never sends anything
     guest 10.4.0.30 -- a macvlan of br3
 
 The same with IPv6: fd01::1 and so on, 2001:db8::10.
@@ -59,6 +60,7 @@ class Bridges(Net):
         self.container = self.macvlan("container", "up0", "192.0.2.20/24", "2001:db8::20/64")
         self.container.write("/proc/sys/net/ipv4/ip_forward", 1)
         self.sibling = self.macvlan("sibling", "up0", "192.0.2.21/24", "2001:db8::21/64")
+        self.silent = self.silent_macvlan("silent", 22)
         self.guest = self.macvlan("guest", "br3", "10.4.0.30/24", "fd04::30/64")
         self.answer(*[host for host in self.hosts])
         self.answer(self.right, port=7001)
@@ -84,6 +86,17 @@ class Bridges(Net):
         self.box.ip("link", "set", "mv0", "netns", host.name, "name", "eth0")
         host.ip("link", "set", "eth0", "up")
         self.address(host, "eth0", *addresses)
+        return host
+
+    def silent_macvlan(self, role, last):
+        """A container that nothing leaves, not even when its device comes up; nor did the device belong to the box before."""
+        host = self.host(role)
+        self.box.ip("link", "add", "eth0", "link", "up0", "netns", host.name, "type", "macvlan", "mode", "bridge")
+        host.run("tc", "qdisc", "add", "dev", "eth0", "root", "pfifo", "limit", 0, check=True)
+        host.ip("link", "set", "eth0", "up")
+        self.address(host, "eth0", f"192.0.2.{last}/24", f"2001:db8::{last}/64")
+        for address in (f"192.0.2.{last}", f"2001:db8::{last}"):
+            self.server.ip("neigh", "replace", address, "lladdr", mac_of(host, "eth0"), "dev", "eth0")
         return host
 
 
@@ -331,6 +344,53 @@ def test_an_answer_of_a_container_needs_a_question(net, known, container, siblin
     put(known, ZONES + f"allow from wan to self source {container}\n" + RULES)
     assert kinds(net.container, sibling) == ALL
     assert kinds(net.sibling, container) == set()
+
+
+TELL = """
+import socket, sys
+s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+for _ in range(3):
+    s.sendto(b"x", (sys.argv[1], 9))
+"""
+
+
+def arrived(net, host, address):
+    """Tells the host something from the cable, and returns how many of three datagrams it got."""
+    before = datagrams(host)
+    assert net.server.run(sys.executable, "-c", TELL, address).returncode == 0
+    time.sleep(0.2)
+    return datagrams(host) - before
+
+
+SILENT = pytest.mark.parametrize("address", ["192.0.2.{}", "2001:db8::{}"], ids=["ipv4", "ipv6"])
+
+
+@SILENT
+def test_a_container_that_is_silent_is_judged(net, firewall, address):
+    """It has sent nothing since the firewall began, so that nothing but the kernel knows its link address."""
+    address = address.format(22)
+    denied = reasons(firewall)["no rule"]
+    assert arrived(net, net.silent, address) == 0
+    assert reasons(firewall)["no rule"] >= denied + 3
+    put(firewall, ZONES + "allow from wan to self udp port 9\n" + RULES)
+    assert arrived(net, net.silent, address) == 3
+
+
+@SILENT
+@pytest.mark.parametrize("policy", [ZONES + RULES, "ignore { br0, br1, br2, br3 }\nzone wan { up0 }\nallow from self\n"],
+                         ids=["many interfaces", "one"])
+def test_a_silent_container_that_is_new_is_judged(net, firewall, policy, address):
+    """The kernel does not tell of it: the daemon looks, at each of a few interfaces or at all."""
+    put(firewall, policy)
+    late = net.silent_macvlan("late", 23)
+    try:
+        wait_for(lambda: not arrived(net, late, address.format(23)), 5, "a new container to be judged")
+        assert arrived(net, late, address.format(23)) == 0
+        put(firewall, policy + "allow from wan to self udp port 9\n")
+        assert arrived(net, late, address.format(23)) == 3
+    finally:
+        late.close()
+        net.hosts.remove(late)
 
 
 @pytest.fixture
