@@ -481,7 +481,7 @@ static __u32 way_back(const struct ks_control *control, __u32 zone, const struct
 /*
  * The neighbour by which a packet leaves an interface that the best route does not lead to. IPv4 looks up routes by the
  * interface; IPv6 may answer with a better one by another: then the destination is a neighbour itself, or the interface's
- * router is one.
+ * router is one. Of several next hops the kernel's own lookup for IPv6 takes any, also one of another interface, so it is told.
  */
 static bool has_neighbour(struct ks_env *env, struct bpf_fib_lookup *fib, const struct ks_addr *dst, __u8 family)
 {
@@ -491,8 +491,11 @@ static bool has_neighbour(struct ks_env *env, struct bpf_fib_lookup *fib, const 
 	long result = bpf_fib_lookup(env->ctx, fib, sizeof(*fib), BPF_FIB_LOOKUP_OUTPUT);
 	const struct ks_addr *router;
 
-	if (fib_has_way(result) && fib->ifindex == relay->send_back)
+	if (fib_has_way(result) && fib->ifindex == relay->send_back) {
+		relay->send_family = family == KS_IPV6 ? KS_IPV6 : 0;
+		__builtin_memcpy(relay->send_by.w, fib->ipv6_dst, sizeof(relay->send_by));
 		return true;
+	}
 	if (!guard)
 		return false;
 	router = &guard->gateway[family == KS_IPV6];

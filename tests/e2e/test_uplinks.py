@@ -232,6 +232,56 @@ def test_several_next_hops_of_which_one_is_denied(reallab, real_gate, mirror, fa
     assert len(gate.flows(far(family))) == answered
 
 
+# --- what the box itself answers ---------------------------------------------------------------------------------------
+
+OWN_SERVICES = "".join(f"allow from {{ wan, dsl, lan }} to self {what}\n" for what in
+                       ("icmp type echo-request", "icmpv6 type echo-request", "tcp port 8090", "udp port 8090"))
+
+
+def own_gate(reallab, real_gate, routing, zones):
+    """A box with services of its own, whose default routes are of different metrics, or one by both uplinks."""
+    reallab.gateway.write("/proc/sys/net/ipv4/fib_multipath_hash_policy", 1)
+    reallab.gateway.write("/proc/sys/net/ipv6/fib_multipath_hash_policy", 1)
+    gate = real_gate.use(OWN_SERVICES if "dsl" in zones else OWN_SERVICES.replace("dsl, ", ""), zones)
+    if routing == "several":
+        reallab.default_routes(FIRST, SECOND)
+    settle(gate)
+    return gate
+
+
+own_routings = pytest.mark.parametrize("routing", ["metrics", "several"])
+own_zones = pytest.mark.parametrize("zones", [TWO_WANS], ids=["two-zones"])
+
+
+@both
+@own_routings
+@own_zones
+def test_own_answers_leave_where_it_came_in(reallab, real_gate, family, routing, zones):
+    """The box is pinged, asked and connected to by either uplink's address. Outside hears only what comes by the same wire."""
+    own_gate(reallab, real_gate, routing, zones)
+    for device in ("eth0", "eth1"):
+        at = by(family, *OUTER[device])
+        reallab.outside.ping(at, "-I", device, "-I", far(family), count=1)  # resolves the router
+        assert reallab.outside.ping(at, "-I", device, "-I", far(family)) == 3, f"pings by {device}"
+        with reallab.gateway.udp(at, 8090) as server:
+            for turn in range(6):
+                with reallab.outside.udp(far(family), 46000 + turn, device) as sock:
+                    sock.sendto(b"hello", (at, 8090))
+                    data, peer = server.recvfrom(100)
+                    server.sendto(data, peer)
+                    assert hears(sock), f"datagram {turn} by {device} has no answer"
+        with reallab.gateway.tcp_listener(at, 8090) as listener:
+            listener.settimeout(2)
+            for turn in range(6):
+                sock = reallab.outside.connect_to(at, 8090, far(family), device)
+                assert sock, f"connection {turn} by {device}"
+                accepted, _ = listener.accept()
+                with sock, accepted:
+                    accepted.sendall(b"welcome" * 5000)
+                    sock.settimeout(2)
+                    assert sock.recv(35000, socket.MSG_WAITALL) == b"welcome" * 5000
+
+
 # --- devices that are no plain wires -------------------------------------------------------------------------------------
 
 
