@@ -161,6 +161,8 @@ struct ks_stacked_key {
 #define KS_CONTROL_BACKSTOP 0x02 /* the backstop is in force: what is undecided cannot reach a socket */
 #define KS_CONTROL_NO_MARK \
 	0x04 /* bpf_fib_lookup() does not know BPF_FIB_LOOKUP_MARK (before 6.10); then nothing rests on its other flags either */
+#define KS_CONTROL_UPLINKS \
+	0x08 /* a zone has default routes by several interfaces: its answers may leave by the wrong one */
 
 /* Entries of ks_events_lost. */
 enum { KS_LOST_PACKETS, KS_LOST_FLOWS, KS_LOST_KINDS };

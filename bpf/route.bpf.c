@@ -548,3 +548,45 @@ bool env_address_of(struct ks_env *env, enum ks_dir side, __u32 zone, __u8 famil
 	}
 	return addr->d[0] || addr->d[1];
 }
+
+/*
+ * Returns true for an answer that the link decides about: to a neighbour on the link that it leaves by, who is reached there
+ * whichever address it asked, or of an address that every link has.
+ */
+static bool stays_on_link(const struct ks_relay *relay, const struct ks_tuple *tuple)
+{
+	const struct ks_local *local;
+
+	if (ks_addr_is_on_link(&tuple->src, tuple->family) || ks_addr_is_on_link(&tuple->dst, tuple->family) ||
+	    ks_addr_is_group(&tuple->dst, tuple->family))
+		return true;
+	local = local_get(&tuple->dst, tuple->family);
+	return local && local->ifindex == relay->out_ifindex;
+}
+
+/* Not inlined: programs that let packets pass are near their bounds (V2, V15). */
+__attribute__((noinline)) void route_answer(struct ks_env *env)
+{
+	const struct ks_inspection *insp = &env->scratch->insp;
+	const struct ks_relay *relay = &env->scratch->relay;
+	const struct ks_control *control = control_get();
+
+	if (!control || !(ks_load_relaxed(&control->flags) & KS_CONTROL_UPLINKS))
+		return;
+	if (!relay->send_back && !relay->stacked && !stays_on_link(relay, &insp->pkt.tuple))
+		env_send_back(env, insp->home.to, &ks_tuple_sent(insp)->src, insp->pkt.tuple.family);
+}
+
+int route_send_back(struct __sk_buff *skb, const struct ks_relay *relay)
+{
+	struct bpf_redir_neigh neigh = { .nh_family = AF_INET };
+
+	if (!relay->send_family)
+		return (int)bpf_redirect_neigh(relay->send_back, NULL, 0, 0);
+	neigh.ipv4_nh = relay->send_by.w[3];
+	if (relay->send_family == KS_IPV6) {
+		neigh.nh_family = AF_INET6;
+		__builtin_memcpy(neigh.ipv6_nh, relay->send_by.w, sizeof(neigh.ipv6_nh));
+	}
+	return (int)bpf_redirect_neigh(relay->send_back, &neigh, sizeof(neigh), 0);
+}

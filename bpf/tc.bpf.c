@@ -20,6 +20,7 @@
  * ingress of the bridge, what goes on to another port at the egress of that.
  */
 #include "bpf/front.bpf.h"
+#include "bpf/route.bpf.h"
 #include "bpf/short.bpf.h"
 
 #include "core/fragment/fragment.h"
@@ -114,21 +115,6 @@ static void seal(struct __sk_buff *skb, const struct ks_scratch *scratch)
 		seal_put(skb, seal_make(secret, KS_SEAL_DECIDED, zone_expected(insp)));
 }
 
-/* Sends by an interface, to the router in the relay, or to the neighbour that the kernel finds there. */
-static int send_by(struct __sk_buff *skb, const struct ks_scratch *scratch, __u32 ifindex)
-{
-	struct bpf_redir_neigh neigh = { .nh_family = AF_INET };
-
-	if (!scratch->relay.send_family)
-		return bpf_redirect_neigh(ifindex, NULL, 0, 0);
-	neigh.ipv4_nh = scratch->relay.send_by.w[3];
-	if (scratch->relay.send_family == KS_IPV6) {
-		neigh.nh_family = AF_INET6;
-		__builtin_memcpy(neigh.ipv6_nh, scratch->relay.send_by.w, sizeof(neigh.ipv6_nh));
-	}
-	return bpf_redirect_neigh(ifindex, &neigh, sizeof(neigh), 0);
-}
-
 /*
  * Marks a frame of a macvlan of ours for one in another namespace: it meets no wire but the ingress of the interface below, which
  * lets it pass by this mark. The kernel clears marks where a packet leaves its namespace, so nobody else can set it. `lower` is 0
@@ -170,13 +156,16 @@ static int let_out(struct __sk_buff *skb, const struct ks_scratch *scratch)
 	if (!guard)
 		return TC_DROP;
 	skb->tc_index = seal_make(scratch->relay.secret, KS_SEAL_DECIDED, guard->zone);
-	return send_by(skb, scratch, ifindex);
+	return route_send_back(skb, &scratch->relay);
 }
 
-static int let_pass(struct __sk_buff *skb, struct ks_scratch *scratch)
+static int let_pass(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_env *env)
 {
-	if (scratch->relay.is_egress)
+	if (scratch->relay.is_egress) {
+		if (route_is_own_answer(&scratch->insp))
+			route_answer(env);
 		return let_out(skb, scratch);
+	}
 	if (scratch->relay.is_short)
 		return short_send(skb, scratch);
 	seal(skb, scratch);
@@ -222,7 +211,7 @@ static int verdict(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_
 		scratch->insp.verdict.reason = KS_REASON_FOREIGN_NAT;
 	action = ks_inspect_end(env, &scratch->insp);
 	if (action == KS_ALLOW || action == KS_BYPASS)
-		return let_pass(skb, scratch);
+		return let_pass(skb, scratch, env);
 	if (!scratch->relay.is_egress)
 		front_note_drop(scratch->insp.home.now);
 	return action == KS_REJECT ? reject(skb, scratch, env) : TC_DROP;
@@ -324,7 +313,7 @@ static ks_inline int finish(struct __sk_buff *skb, struct ks_scratch *scratch, s
 	if (scratch->insp.stage != KS_STAGE_DONE || scratch->insp.verdict.action != KS_ALLOW)
 		return go_on(skb, scratch);
 	ks_inspect_end(env, &scratch->insp);
-	return let_pass(skb, scratch);
+	return let_pass(skb, scratch, env);
 }
 
 /* The decision about a frame before any of it is read. */

@@ -181,8 +181,8 @@ bool env_answers_for_box(struct ks_env *env);
 
 /*
  * An answer is about to leave by another interface than the one by which its originator's packets came, to the address
- * `as` of the box if the flow is translated there, else in the zone `zone`. Returns true if the home sends it by that
- * one.
+ * `as` of the box if the flow is translated there or the box itself answers, else in the zone `zone`. Returns true if
+ * the home sends it by that one.
  */
 bool env_send_back(struct ks_env *env, __u32 zone, const struct ks_addr *as, __u8 family);
 

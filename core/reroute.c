@@ -166,7 +166,8 @@ static __u32 reroute_reply(struct ks_env *env, struct ks_inspection *insp)
 
 	if (reason)
 		return reason;
-	if (env_send_back(env, insp->flow.before.zone[KS_ORIGINAL], is_forwarded(insp) ? &insp->sent.src : NULL,
+	if (env_send_back(env, insp->flow.before.zone[KS_ORIGINAL],
+			  is_forwarded(insp) || insp->home.from == KS_ZONE_SELF ? &insp->sent.src : NULL,
 			  insp->pkt.tuple.family))
 		return 0;
 	return is_allowed_between(env, insp, insp->to, insp->flow.before.zone[KS_REPLY]) ? 0 : KS_REASON_ZONE;

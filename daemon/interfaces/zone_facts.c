@@ -25,6 +25,7 @@ static void take_default(unsigned ifindex, void *arg)
 		if (!is_judged(guarded) || guarded->bearer != ifindex)
 			continue;
 		facts->outside |= 1ULL << guarded->guard.zone;
+		facts->has_uplinks |= guarded->up && *best && *best != ifindex;
 		if (guarded->up && (!*best || ifindex < *best))
 			*best = ifindex;
 	}
@@ -64,14 +65,20 @@ void ks_zone_facts_find(const struct ks_interfaces *interfaces, struct ks_zone_f
 	facts->routes_differ = *ks_routes_why(&interfaces->routes, why, sizeof(why));
 }
 
+static void store_flag(struct ks_control *control, __u32 flag, bool is_set)
+{
+	if (is_set)
+		__atomic_fetch_or(&control->flags, flag, __ATOMIC_RELAXED);
+	else
+		__atomic_fetch_and(&control->flags, ~flag, __ATOMIC_RELAXED);
+}
+
 void ks_zone_facts_store(const struct ks_zone_facts *facts, struct ks_control *control)
 {
 	__atomic_store_n(&control->zones, facts->zones, __ATOMIC_RELAXED);
 	__atomic_store_n(&control->outside, facts->outside, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < KS_ZONE_MAX; i++)
 		__atomic_store_n(&control->zone_ifindex[i], facts->zone_ifindex[i], __ATOMIC_RELAXED);
-	if (facts->routes_differ)
-		__atomic_fetch_or(&control->flags, KS_CONTROL_ROUTES_DIFFER, __ATOMIC_RELAXED);
-	else
-		__atomic_fetch_and(&control->flags, ~(__u32)KS_CONTROL_ROUTES_DIFFER, __ATOMIC_RELAXED);
+	store_flag(control, KS_CONTROL_ROUTES_DIFFER, facts->routes_differ);
+	store_flag(control, KS_CONTROL_UPLINKS, facts->has_uplinks);
 }

@@ -14,6 +14,7 @@ struct ks_zone_facts {
 	__u64 outside;
 	__u32 zone_ifindex[KS_ZONE_MAX];
 	bool routes_differ;
+	bool has_uplinks; /* several of one zone */
 };
 
 void ks_zone_facts_find(const struct ks_interfaces *interfaces, struct ks_zone_facts *facts);

@@ -9,8 +9,9 @@ import time
 import pytest
 from conftest import need
 from lab import NOBODY, masquerade, wait_for
-from reallab import (CLIENT4, CLIENT6, DSLNEAR4, DSLNEAR6, FAR4, FAR6, GUEST4, LOUNGE4, LOUNGE6, NEAR4, ONE_WAN, OUTER,
-                     SECOND4, SECOND6, TWO_WANS, WAN4, ask, ask_by_tcp, hears, syn_packet, udp_packet)
+from reallab import (CLIENT4, CLIENT6, DSL4, DSL6, DSLNEAR4, DSLNEAR6, FAR4, FAR6, GUEST4, GUEST6, ICMP, ICMP6, LOUNGE4, LOUNGE6,
+                     NEAR4, NEAR6, ONE_WAN, OUTER, SECOND4, SECOND6, TWO_WANS, WAN4, ask, ask_by_tcp, echo_packet, hears,
+                     icmp_heard, syn_packet, udp_packet)
 from uplinks import (BOTH_UPLINKS, FIRST, SECOND, anywhere, both, by, came_right, far, mark_port, other_table, settle,
                      ways, zoned)
 
@@ -250,7 +251,7 @@ def own_gate(reallab, real_gate, routing, zones):
 
 
 own_routings = pytest.mark.parametrize("routing", ["metrics", "several"])
-own_zones = pytest.mark.parametrize("zones", [TWO_WANS], ids=["two-zones"])
+own_zones = pytest.mark.parametrize("zones", [TWO_WANS, ONE_WAN], ids=["two-zones", "one-zone"])
 
 
 @both
@@ -263,6 +264,8 @@ def test_own_answers_leave_where_it_came_in(reallab, real_gate, family, routing,
         at = by(family, *OUTER[device])
         reallab.outside.ping(at, "-I", device, "-I", far(family), count=1)  # resolves the router
         assert reallab.outside.ping(at, "-I", device, "-I", far(family)) == 3, f"pings by {device}"
+        if zones is ONE_WAN:
+            assert reallab.outside.ping(at, "-I", device, "-I", far(family), "-s", 4000) == 3, f"fragments by {device}"
         with reallab.gateway.udp(at, 8090) as server:
             for turn in range(6):
                 with reallab.outside.udp(far(family), 46000 + turn, device) as sock:
@@ -280,6 +283,35 @@ def test_own_answers_leave_where_it_came_in(reallab, real_gate, family, routing,
                     accepted.sendall(b"welcome" * 5000)
                     sock.settimeout(2)
                     assert sock.recv(35000, socket.MSG_WAITALL) == b"welcome" * 5000
+
+
+@both
+@own_routings
+def test_own_answers_to_neighbours(reallab, real_gate, family, routing):
+    """A host on the link that the routes choose is answered there, whichever address of the box it asked; so is the LAN."""
+    own_gate(reallab, real_gate, routing, ONE_WAN)
+    six, other = family == 6, by(family, DSL4, DSL6)
+    with reallab.outside.raw(ICMP6 if six else ICMP, six, "eth0") as near:
+        for _ in range(2):
+            reallab.send(reallab.outside, echo_packet(by(family, NEAR4, NEAR6), other), "eth0")
+            answers = [kind for peer, kind, _ in icmp_heard(near, six) if peer == other]
+        assert by(family, 0, 129) in answers, answers
+    assert reallab.client.ping(other) == 3
+    assert reallab.outside.ping(by(family, *OUTER["eth1"]), "-I", "eth1") == 3
+
+
+@both
+def test_own_answers_into_a_zone_of_two(reallab, real_gate, family):
+    """The first uplink in a zone of its own, the second and a third in another: of these two the right one answers."""
+    hop = by(family, GUEST4, GUEST6)
+    reallab.gateway.ip(f"-{family}", "route", "add", "default", "via", hop, "dev", "guest0", "metric", "5000")
+    try:
+        own_gate(reallab, real_gate, "metrics", "zone lan { lan0 }\nzone wan { wan0 }\nzone dsl { wan1, guest0 }\n")
+        at = by(family, *OUTER["eth1"])
+        reallab.outside.ping(at, "-I", "eth1", "-I", far(family), count=1)  # resolves the router
+        assert reallab.outside.ping(at, "-I", "eth1", "-I", far(family)) == 3
+    finally:
+        reallab.gateway.run("ip", f"-{family}", "route", "del", "default", "via", hop, "dev", "guest0", "metric", "5000")
 
 
 # --- devices that are no plain wires -------------------------------------------------------------------------------------

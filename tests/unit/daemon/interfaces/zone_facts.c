@@ -44,6 +44,32 @@ static void test_zones_and_outside(void **state)
 	assert_true(facts.routes_differ);
 }
 
+/* Several uplinks of one zone, of both families, that are up. */
+static void test_uplinks_of_a_zone(void **state)
+{
+	struct ks_guarded list[] = { entry("wan0", 4, KS_ROLE_GUARDED, 3), entry("wan1", 5, KS_ROLE_GUARDED, 3) };
+	struct ks_route routes[] = { { .kind = KS_ROUTE_DEFAULT, .ifindex = 4, .family = KS_IPV4 },
+				     { .kind = KS_ROUTE_DEFAULT, .ifindex = 4, .family = KS_IPV6 },
+				     { .kind = KS_ROUTE_DEFAULT, .ifindex = 5, .family = KS_IPV4, .metric = 50 } };
+	struct ks_interfaces interfaces = { .list = list, .count = KS_ARRAY_SIZE(list) };
+	struct ks_zone_facts facts;
+
+	interfaces.routes.list = routes;
+	interfaces.routes.count = 2;
+	ks_zone_facts_find(&interfaces, &facts);
+	assert_false(facts.has_uplinks);
+	interfaces.routes.count = 3;
+	ks_zone_facts_find(&interfaces, &facts);
+	assert_true(facts.has_uplinks);
+	list[1].up = false;
+	ks_zone_facts_find(&interfaces, &facts);
+	assert_false(facts.has_uplinks);
+	list[1].up = true;
+	list[1].guard.zone = 4; /* a zone each: the core sees that they differ */
+	ks_zone_facts_find(&interfaces, &facts);
+	assert_false(facts.has_uplinks);
+}
+
 static void test_a_default_route_by_a_carrier(void **state)
 {
 	struct ks_guarded list[] = { entry("br0", 2, KS_ROLE_CARRIER, 0), entry("eth1", 3, KS_ROLE_PORT, 2),
@@ -70,6 +96,10 @@ static void test_store(void **state)
 	facts.zone_ifindex[2] = 9;
 	ks_zone_facts_store(&facts, &control);
 	assert_int_equal(control.flags, KS_CONTROL_BACKSTOP | KS_CONTROL_ROUTES_DIFFER);
+	facts.has_uplinks = true;
+	ks_zone_facts_store(&facts, &control);
+	assert_int_equal(control.flags, KS_CONTROL_BACKSTOP | KS_CONTROL_ROUTES_DIFFER | KS_CONTROL_UPLINKS);
+	facts.has_uplinks = false;
 	assert_int_equal(control.zones, 5);
 	assert_int_equal(control.outside, 4);
 	assert_int_equal(control.zone_ifindex[2], 9);
@@ -82,6 +112,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_zones_and_outside),
+		cmocka_unit_test(test_uplinks_of_a_zone),
 		cmocka_unit_test(test_a_default_route_by_a_carrier),
 		cmocka_unit_test(test_store),
 	};
