@@ -3,7 +3,7 @@
  * A home of the core made for tests: all that core/env.h asks for is plain
  * memory that a test may look at and change, and a hook is called before a
  * bucket is given out, so that a test can play the other CPU at that
- * very moment. Also: frames, built byte by byte.
+ * very moment.
  */
 #ifndef KS_TESTS_UNIT_CORE_TEST_HOME_H
 #define KS_TESTS_UNIT_CORE_TEST_HOME_H
@@ -30,12 +30,12 @@
 #include "core/inspect.h"
 #include "core/members.h"
 
+#include "tests/unit/core/frame.h"
+
 #define TEST_RULES 16
 #define TEST_HELD 8
 #define ZONE_LAN (KS_ZONE_FIRST)
 #define ZONE_WAN (KS_ZONE_FIRST + 1)
-
-struct frame;
 
 struct ks_env {
 	struct ks_config config;
@@ -90,36 +90,6 @@ void test_env_destroy(struct ks_env *env);
 
 /* A rule that allows everything, id 1. */
 extern const struct ks_rule test_allow_all;
-
-/* A frame under construction. */
-struct frame {
-	__u8 data[512];
-	__u32 len;
-	__u8 link;
-};
-
-void frame_put(struct frame *f, const void *data, __u32 len);
-void frame_put8(struct frame *f, __u8 v);
-void frame_put16(struct frame *f, __u16 v);
-void frame_put32(struct frame *f, __u32 v);
-void frame_zeros(struct frame *f, __u32 len);
-
-/* Link headers: plain, or with this many VLAN tags. */
-void frame_ethernet(struct frame *f, __u16 type, unsigned tags);
-
-/* Network headers with addresses 10.0.0.<src> or fd00::<src>; lengths and checksum are of `payload` bytes to come. */
-void frame_ipv4(struct frame *f, __u8 proto, __u8 src, __u8 dst, __u32 options, __u32 payload);
-void frame_ipv6(struct frame *f, __u8 proto, __u8 src, __u8 dst, __u32 payload);
-
-/* Upper headers; checksums are left 0, nobody below asks for them. */
-void frame_tcp(struct frame *f, __u16 sport, __u16 dport, __u32 seq, __u32 ack, __u8 flags, __u16 window);
-void frame_udp(struct frame *f, __u16 sport, __u16 dport, __u32 payload);
-
-/* Writes the IPv4 header checksum at `off` again. */
-void frame_ipv4_checksum(struct frame *f, __u32 off);
-
-/* One's complement sum of bytes as RFC 1071 has it, byte by byte: 0xffff for data with a right checksum. */
-__u32 checksum_add(__u32 sum, const __u8 *data, __u32 len);
 
 /* Inspects the frame as the home would; *in is the outcome. `from` and `to` are zones. */
 __u32 test_inspect(struct ks_env *env, const struct frame *f, __u8 from, __u8 to, __u64 now,
