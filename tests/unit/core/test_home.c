@@ -449,7 +449,7 @@ __u32 test_inspect(struct ks_env *env, const struct frame *f, __u8 from, __u8 to
 	return ks_inspect(env, insp, head);
 }
 
-/* What a home does before it asks express or the front. */
+/* As a home does before it asks express or the front. */
 static void read_and_find(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	ks_inspect_begin(env, insp, head);
