@@ -43,7 +43,9 @@ static int long_compare(const void *a, const void *b)
 
 static double percentile_us(const long *sorted, __u32 count, __u32 percent)
 {
-	return (double)sorted[(__u64)(count - 1) * percent / PERCENT] / NSEC_PER_US;
+	const __u64 at = (__u64)(count - 1) * percent / PERCENT;
+
+	return (double)sorted[at] / NSEC_PER_US;
 }
 
 static int measure(const struct sockaddr_in *address, __u32 count, long *took)

@@ -250,7 +250,7 @@ static int anchor_open(struct ks_pf *pf, const struct ks_words_line *words)
 	bool named = words->count > 1;
 
 	for (size_t i = 0; i < KS_ARRAY_SIZE(conditions); i++)
-		named &= strcmp(words->word[1], conditions[i]) != 0;
+		named = named && strcmp(words->word[1], conditions[i]) != 0;
 	begin += named;
 	for (unsigned i = begin; i < words->count; i++) {
 		if (!strcmp(words->word[i], "quick"))

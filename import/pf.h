@@ -71,7 +71,7 @@ struct ks_pf_reader {
 /* --- words of a rule: pf_words.c --- */
 
 /* A condition that nothing of ours says. */
-int ks_pf_unsaid(struct ks_pf_reader *reader, const char *what, const char *word, bool negated);
+int ks_pf_unsaid(struct ks_pf_reader *reader, const char *what, const char *behind, bool negated);
 
 /* A word of those from a place on that says something, to be shown. */
 const char *ks_pf_first(const struct ks_pf_reader *reader, unsigned at);
@@ -111,8 +111,8 @@ bool ks_pf_mss(struct ks_import *import, const struct ks_words_line *words, unsi
 /* Reads a rule, and appends it to the chains of its directions. Returns 0 or -errno. */
 int ks_pf_rule(struct ks_pf *pf, struct ks_pf_rule *rule);
 
-/* Keeps a rule for later. Returns 0 or -errno; *made is the rule, unless NULL. */
-int ks_pf_rule_add(struct ks_pf *pf, const struct ks_words_line *words, struct ks_pf_rule **made);
+/* Keeps a rule for later. Returns 0 or -errno; *rule is that, unless NULL. */
+int ks_pf_rule_add(struct ks_pf *pf, const struct ks_words_line *words, struct ks_pf_rule **rule);
 
 /* "nat on", "rdr on", "binat on" and "no nat on", which FreeBSD has. Return 0 or -errno. */
 bool ks_pf_is_translation(const struct ks_words_line *words);

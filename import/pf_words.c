@@ -11,9 +11,10 @@
 #define SELF (1ULL << KS_ZONE_SELF)
 #define TEXT_SIZE 128
 
-int ks_pf_unsaid(struct ks_pf_reader *reader, const char *what, const char *word, bool negated)
+int ks_pf_unsaid(struct ks_pf_reader *reader, const char *what, const char *behind, bool negated)
 {
-	const char *text = ks_import_format(reader->pf->import, word && *word ? "%.40s %.80s" : "%.40s", what, word);
+	const char *text =
+		ks_import_format(reader->pf->import, behind && *behind ? "%.40s %.80s" : "%.40s", what, behind);
 
 	return text ? ks_draft_unsaid(&reader->made->draft, text, negated) : -ENOMEM;
 }
