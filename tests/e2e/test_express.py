@@ -65,11 +65,17 @@ def test_neighbour_is_kept(lab, way):
     def past():
         return way.taken() + way.status()["short_way"]["packets"]
 
-    before, begin = past(), time.monotonic()
-    out = lab.client.run("ping", "-c", 200, "-i", "0.02", SERVER4).stdout
-    seconds = time.monotonic() - begin
-    assert "200 received" in out, out
-    assert 2 * (seconds - 1) - 2 <= 400 - (past() - before) <= 2 * seconds + 4
+    def is_kept():
+        before, begin = past(), time.monotonic()
+        out = lab.client.run("ping", "-c", 200, "-i", "0.02", SERVER4).stdout
+        seconds = time.monotonic() - begin
+        assert "200 received" in out, out
+        long_way = 400 - (past() - before)
+        assert long_way >= 2 * (seconds - 1) - 2
+        return long_way <= 2 * seconds + 4
+
+    # News of links and routes, which may come late of what was before, let ways be asked anew, too.
+    assert any(is_kept() for _ in range(3))
 
 
 def test_steps_aside(lab, way):
