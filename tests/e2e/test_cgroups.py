@@ -2,11 +2,11 @@
 """Rules that ask for the control group whose process has made the socket of a packet, also of one that is made anew."""
 import os
 import pathlib
-import sys
 import time
 
 import pytest
 from lab import SERVER4, SERVER6, WAN4
+from own_datagrams import makes_state
 
 TOP = f"keepstate-test-{os.getpid()}"
 
@@ -17,11 +17,6 @@ allow from lan to self
 allow from self to wan udp port 7400 cgroup "{TOP}/server"
 allow from self to wan udp port 7401 cgroup not "{TOP}"
 """
-
-SEND = "import os, pathlib, socket, sys\n" \
-       "pathlib.Path(sys.argv[1], 'cgroup.procs').write_text(str(os.getpid()))\n" \
-       "s = socket.socket(socket.AF_INET6 if ':' in sys.argv[2] else socket.AF_INET, socket.SOCK_DGRAM)\n" \
-       "s.sendto(b'x', (sys.argv[2], int(sys.argv[3])))\n"
 
 
 def mounted():
@@ -54,11 +49,7 @@ def firewall(make_firewall, groups):
 
 
 def is_let_out(lab, firewall, group, address, port):
-    """Returns true if a datagram of a process of the group has made a state."""
-    lab.gateway.run(sys.executable, "-c", SEND, group, address, port, check=True)
-    found = [one for one in firewall.data("states") if one.get("destination_port") == port]
-    firewall.cli("states", "kill", "--all")
-    return bool(found)
+    return makes_state(lab.gateway, firewall, "pathlib.Path(sys.argv[1], 'cgroup.procs').write_text(str(os.getpid()))", group, address, port)
 
 
 def knows(firewall, exists):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Rules that ask for the user whose socket of the firewall's own host sends a packet."""
-import sys
 
 import pytest
 from lab import SERVER4, SERVER6, WAN4
+from own_datagrams import makes_state
 
 POLICY = """\
 zone lan { lan0 }
@@ -15,11 +15,6 @@ allow from self to wan icmpv6 user root
 allow from self to wan udp port 7401 user not 1-100
 """
 
-SEND = "import os, socket, sys\n" \
-       "os.setuid(int(sys.argv[1]))\n" \
-       "s = socket.socket(socket.AF_INET6 if ':' in sys.argv[2] else socket.AF_INET, socket.SOCK_DGRAM)\n" \
-       "s.sendto(b'x', (sys.argv[2], int(sys.argv[3])))\n"
-
 
 @pytest.fixture
 def firewall(make_firewall):
@@ -27,11 +22,7 @@ def firewall(make_firewall):
 
 
 def is_let_out(lab, firewall, uid, address, port):
-    """Returns true if the datagram has made a state."""
-    lab.gateway.run(sys.executable, "-c", SEND, uid, address, port, check=True)
-    found = [one for one in firewall.data("states") if one.get("destination_port") == port]
-    firewall.cli("states", "kill", "--all")
-    return bool(found)
+    return makes_state(lab.gateway, firewall, "os.setuid(int(sys.argv[1]))", uid, address, port)
 
 
 @pytest.mark.parametrize("server", [SERVER4, SERVER6])
