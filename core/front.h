@@ -23,8 +23,8 @@ struct ks_env;
 struct ks_inspection;
 
 /*
- * To be called behind ks_inspect_begin() and, if the stage is FIND, ks_nat_find(). `answers`: the front can send an answer. Returns true if the packet is refused for
- * certain: insp->verdict is complete; KS_REJECT: it is to be answered. `head`: as for ks_inspect().
+ * To be called behind ks_inspect_begin() and, if the stage is FIND, ks_nat_find(). `answers`: the front can send an answer. Returns
+ * true if the packet is refused for certain: insp->verdict is complete; KS_REJECT: it is to be answered. `head`: as for ks_inspect().
  */
 bool ks_front_refuses(struct ks_env *env, struct ks_inspection *insp, const __u8 *head, bool answers);
 

@@ -253,20 +253,13 @@ static int install_stages(const struct bpf_object *object, int fd)
 	return err;
 }
 
-/* Puts what is behind the front into its slots, if it was loaded. */
-static int install_front(const struct keepstate_bpf *skeleton, int fd)
+/* Puts express into its slot behind the front, if it was loaded. */
+static int install_express(const struct keepstate_bpf *skeleton, int fd)
 {
-	const struct bpf_program *const programs[KS_FRONT_STAGES] = {
-		[KS_FRONT_EXPRESS] = skeleton->progs.ks_front_express,
-	};
+	const __u32 slot = KS_FRONT_EXPRESS;
+	const int express = bpf_program__fd(skeleton->progs.ks_front_express);
 
-	for (__u32 slot = 0; slot < KS_FRONT_STAGES; slot++) {
-		int stage = bpf_program__fd(programs[slot]);
-
-		if (stage >= 0 && bpf_map_update_elem(fd, &slot, &stage, BPF_ANY))
-			return -errno;
-	}
-	return 0;
+	return express >= 0 && bpf_map_update_elem(fd, &slot, &express, BPF_ANY) ? -errno : 0;
 }
 
 /*
@@ -326,7 +319,7 @@ static int load_skeleton(const struct ks_kernel *kernel, struct keepstate_bpf *s
 	if (err)
 		return err;
 	err = keepstate_bpf__load(skeleton) ?: install_stages(skeleton->obj, bpf_map__fd(skeleton->maps.ks_tc_stages))
-						       ?: install_front(skeleton, bpf_map__fd(skeleton->maps.ks_front_stages));
+						       ?: install_express(skeleton, bpf_map__fd(skeleton->maps.ks_front_stages));
 	return err ? complain_load(err) : 0;
 }
 
@@ -388,7 +381,7 @@ int ks_kernel_load_front(struct ks_kernel *kernel)
 	int err = open_beside(kernel, &skeleton);
 
 	if (!err)
-		err = choose_front(skeleton) ?: keepstate_bpf__load(skeleton) ?: install_front(skeleton, kernel->maps[KS_MAP_FRONT_STAGES]);
+		err = choose_front(skeleton) ?: keepstate_bpf__load(skeleton) ?: install_express(skeleton, kernel->maps[KS_MAP_FRONT_STAGES]);
 	if (err)
 		return complain_load(err);
 	return take_fd(bpf_program__fd(skeleton->progs.ks_front), &kernel->programs[KS_PROGRAM_FRONT]);

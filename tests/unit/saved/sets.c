@@ -29,16 +29,24 @@ static struct ks_policy *load(const char *text)
 	return policy;
 }
 
-static void add(struct ks_set_store *store, const char *set, const char *prefix, __u64 seconds)
+/* A set of the store, to be changed as an inspection would, and the entry of a prefix. */
+static struct ks_engine *set_open(struct ks_set_store *store, const char *set, const char *prefix,
+				  struct ks_member_entry *entry)
 {
-	const struct ks_member_memory *memory = &ks_set_store_find(store, set)->memory;
-	struct ks_member_entry entry;
 	struct ks_engine *engine;
 	struct ks_prefix parsed;
 
 	assert_int_equal(ks_value_prefix(prefix, &parsed), 0);
-	assert_int_equal(ks_members_open(memory, now, NULL, &engine), 0);
-	ks_member_entry_make(&parsed, &entry);
+	assert_int_equal(ks_members_open(&ks_set_store_find(store, set)->memory, now, NULL, &engine), 0);
+	ks_member_entry_make(&parsed, entry);
+	return engine;
+}
+
+static void add(struct ks_set_store *store, const char *set, const char *prefix, __u64 seconds)
+{
+	struct ks_member_entry entry;
+	struct ks_engine *engine = set_open(store, set, prefix, &entry);
+
 	entry.limit = 20;
 	entry.expires = seconds ? now + seconds * SECOND : 0;
 	assert_int_equal(ks_member_add(ks_engine_env(engine), &entry), KS_MEMBER_ADDED);
@@ -47,14 +55,9 @@ static void add(struct ks_set_store *store, const char *set, const char *prefix,
 
 static void remove_entry(struct ks_set_store *store, const char *set, const char *prefix)
 {
-	const struct ks_member_memory *memory = &ks_set_store_find(store, set)->memory;
 	struct ks_member_entry entry;
-	struct ks_engine *engine;
-	struct ks_prefix parsed;
+	struct ks_engine *engine = set_open(store, set, prefix, &entry);
 
-	assert_int_equal(ks_value_prefix(prefix, &parsed), 0);
-	assert_int_equal(ks_members_open(memory, now, NULL, &engine), 0);
-	ks_member_entry_make(&parsed, &entry);
 	assert_true(ks_member_remove(ks_engine_env(engine), &entry));
 	ks_engine_destroy(engine);
 }
