@@ -90,10 +90,21 @@ def traffic(lab):
     assert lab.server.ping(CLIENT4) == 0
 
 
+def ask_beside(firewall, *commands):
+    """The metrics, and the data of other commands that said the same before and after: hosts go on speaking between two readings."""
+    for _ in range(20):
+        before = [firewall.data(command) for command in commands]
+        text = ask(firewall)
+        if before == [firewall.data(command) for command in commands]:
+            return text, before
+        time.sleep(0.5)
+    pytest.fail(f"the figures of {commands} never stood still")
+
+
 def test_figures(lab, counted):
     """They are those of the other commands."""
     traffic(lab)
-    text, counters = ask(counted), counted.data("counters")[0]
+    text, ((counters,),) = ask_beside(counted, "counters")
     for reason in counters["reasons"]:
         if reason["reason"] != "neighbour":  # hosts go on speaking
             assert value(text, "keepstate_packets_total", reason=reason["reason"]) == reason["packets"], reason
