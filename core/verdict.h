@@ -80,7 +80,8 @@ enum ks_class {
 	X(UDP_HEADER, "bad udp length", "the UDP length is below 8 or past the packet")                                \
 	X(UDP_PORT, "bad udp port", "the UDP destination port is 0")                                                   \
 	X(ICMP_HEADER, "bad icmp header", "the ICMP message is shorter than its type needs")                           \
-	X(ICMP_TYPE, "bad icmp type", "an ICMP type or code that does not exist or is obsolete")                       \
+	X(ICMP_TYPE, "bad icmp type",                                                                                  \
+	  "a type or code that does not exist, is obsolete, or redirects translated flows")                            \
 	X(ICMP_QUOTE, "bad icmp quote", "an ICMP error that quotes no parsable packet")                                \
 	X(ICMP_NO_FLOW, "icmp without flow", "an ICMP error about a flow we do not know, or in the wrong direction")   \
 	X(ICMP_REPLY, "unasked reply", "an ICMP reply that nobody asked for")                                          \

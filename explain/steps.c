@@ -13,6 +13,10 @@
 /* So many rules are listed unless all are asked for; those before them are only counted. */
 #define RULES_TOLD 200U
 
+#define UNSEEN_ANSWER                                                                                            \
+	": it acknowledges an answer that has not come by here; if answers take another way, its rule must say " \
+	"'asymmetric'"
+
 static json_t *compare_json(const struct ks_compare *compare)
 {
 	return json_pack("{s:I, s:I, s:I}", "have", (json_int_t)compare->have, "lo", (json_int_t)compare->lo, "hi",
@@ -154,6 +158,13 @@ static bool explain_midstream(struct ks_explain *explain)
 	return true;
 }
 
+/* Returns true for a segment of an originator who seems to have got an answer that was not seen here. */
+static bool goes_on_unanswered(const struct ks_inspection *insp)
+{
+	return insp->verdict.reason == KS_REASON_TCP_STATE && insp->dir == KS_ORIGINAL &&
+	       insp->flow.before.state == KS_STATE_TCP_SYN_SENT && insp->pkt.tcp_flags & KS_TCP_ACK;
+}
+
 void ks_explain_protocol(struct ks_explain *explain)
 {
 	const struct ks_inspection *insp = explain->insp;
@@ -164,8 +175,9 @@ void ks_explain_protocol(struct ks_explain *explain)
 		ks_explain_detail(explain, step, "compare", compare_json(&insp->verdict.compare));
 	} else if (known && !ks_reason_is_pass(insp->verdict.reason) &&
 		   insp->verdict.reason < KS_REASON_TABLE_FULL /* reasons for want of room follow */) {
-		ks_explain_step(explain, "protocol", "drop", "%s (the flow is in state %s)",
-				ks_reason_text(insp->verdict.reason), ks_state_name(insp->flow.before.state));
+		ks_explain_step(explain, "protocol", "drop", "%s (the flow is in state %s)%s",
+				ks_reason_text(insp->verdict.reason), ks_state_name(insp->flow.before.state),
+				goes_on_unanswered(insp) ? UNSEEN_ANSWER : "");
 	} else if (known && insp->pkt.tuple.proto == KS_PROTO_TCP) {
 		explain_tcp_pass(explain);
 	} else if (known && insp->pkt.flags & KS_PKT_ICMP_ERROR) {

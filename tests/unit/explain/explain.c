@@ -265,6 +265,23 @@ static void test_asymmetric(void **state)
 	json_decref(explanation);
 }
 
+/* On a triangle of routes the answers go past the firewall: whoever asks why must hear of it. */
+static void test_unseen_answer(void **state)
+{
+	struct fixture *f = *state;
+	json_t *explanation;
+
+	pass(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp syn");
+	explanation = explain(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp ack");
+	expect_verdict(explanation, "deny", "bad tcp state");
+	expect_text(explanation, "protocol", "drop", "its rule must say 'asymmetric'");
+	json_decref(explanation);
+	explanation = explain(f, "wan 192.0.2.1:80 > lan 10.0.0.5:40000 tcp fin ack");
+	expect_verdict(explanation, "deny", "bad tcp state");
+	assert_null(strstr(text_of(step_of(explanation, "protocol"), "text"), "asymmetric"));
+	json_decref(explanation);
+}
+
 /* A packet from the middle of a connection, with and without a start a moment ago. */
 static void test_settling(void **state)
 {
@@ -523,6 +540,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_question, setup_networks, teardown),
 		cmocka_unit_test_setup_teardown(test_protocols, setup_protocols, teardown),
 		cmocka_unit_test_setup_teardown(test_asymmetric, setup_asymmetric, teardown),
+		cmocka_unit_test_setup_teardown(test_unseen_answer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_settling, setup_nat, teardown),
 		cmocka_unit_test_setup_teardown(test_masquerade, setup_nat, teardown),
 		cmocka_unit_test_setup_teardown(test_forward, setup_nat, teardown),
