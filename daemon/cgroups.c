@@ -33,11 +33,11 @@ static void group_watch(int fd, const char *root, const char *path)
 	}
 }
 
-static void groups_watch(struct ks_cgroups_told *told, const struct ks_policy *policy)
+static void groups_watch(struct ks_cgroups_told *told, const struct ks_policy *policy, bool is_new)
 {
 	char root[PATH_MAX];
 
-	if (told->policy != policy) {
+	if (is_new) {
 		ks_cgroups_fini(told);
 		told->news_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	}
@@ -56,10 +56,8 @@ static void news_read(int fd)
 }
 
 /* Says which groups came and went; behind a new policy: which are not there. */
-static void changes_tell(const struct ks_cgroups_told *told, const struct ks_policy *policy, __u64 exist)
+static void changes_tell(const struct ks_cgroups_told *told, const struct ks_policy *policy, bool is_new, __u64 exist)
 {
-	const bool is_new = told->policy != policy;
-
 	for (__u32 i = 0; i < policy->config.cgroups; i++) {
 		const bool is_there = exist >> i & 1;
 
@@ -74,29 +72,31 @@ void ks_cgroups_follow(struct ks_daemon *daemon)
 {
 	struct ks_cgroups_told *told = &daemon->cgroups;
 	const struct ks_policy *policy = daemon->policy;
+	const __u32 generation = ks_kernel_config(daemon->kernel)->generation;
+	const bool is_new = told->generation != generation;
 	__u64 exist;
 
 	if (!policy->config.cgroups) {
 		ks_cgroups_fini(told);
 		return;
 	}
-	if (told->policy)
+	if (told->generation)
 		news_read(told->news_fd);
-	groups_watch(told, policy); /* before looking, so that nothing is made in between unseen */
+	groups_watch(told, policy, is_new); /* before looking, so that nothing is made in between unseen */
 	exist = ks_kernel_tell_cgroups(daemon->kernel, policy);
-	changes_tell(told, policy, exist);
-	told->policy = policy;
+	changes_tell(told, policy, is_new, exist);
+	told->generation = generation;
 	told->exist = exist;
 }
 
 int ks_cgroups_fd(const struct ks_daemon *daemon)
 {
-	return daemon->cgroups.policy ? daemon->cgroups.news_fd : -1;
+	return daemon->cgroups.generation ? daemon->cgroups.news_fd : -1;
 }
 
 void ks_cgroups_fini(struct ks_cgroups_told *told)
 {
-	if (told->policy && told->news_fd >= 0)
+	if (told->generation && told->news_fd >= 0)
 		close(told->news_fd);
 	*told = (struct ks_cgroups_told){ 0 };
 }

@@ -11,7 +11,7 @@ struct ks_daemon;
 
 /* The latest that the programs were told. All zeroes: nothing. */
 struct ks_cgroups_told {
-	const struct ks_policy *policy; /* all below is about this one */
+	__u32 generation; /* of the policy that all below is about */
 	__u64 exist; /* a bit for each that exists */
 	int news_fd; /* folders that are made among them, valid if the policy has any */
 };

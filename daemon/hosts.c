@@ -104,13 +104,12 @@ void ks_hosts_follow(struct ks_daemon *daemon)
 	struct ks_hosts *hosts = &daemon->hosts;
 	__u32 generation = ks_kernel_config(daemon->kernel)->generation;
 
-	if (hosts->policy == daemon->policy && hosts->generation == generation)
+	if (hosts->generation == generation)
 		return;
 	if (!hosts->count && !count_names(daemon->policy))
 		return;
 	if (names_take(hosts, daemon->policy))
 		return;
-	hosts->policy = daemon->policy;
 	hosts->generation = generation;
 	fill_all(daemon);
 }

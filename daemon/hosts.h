@@ -40,8 +40,7 @@ struct ks_host {
 struct ks_hosts {
 	struct ks_host *list;
 	size_t count;
-	const struct ks_policy *policy; /* that it follows, NULL at first */
-	__u32 generation; /* of it */
+	__u32 generation; /* of the policy that it follows, 0 at first */
 };
 
 /* To be called when a policy is in force: asks for its names, and no others. */

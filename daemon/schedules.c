@@ -19,11 +19,11 @@
 #define TELL_NS (60 * KS_NSEC_PER_SEC)
 #define WALL_STEP_NS ((__s64)KS_NSEC_PER_SEC / 2) /* a wall clock that moved more than this against the other was set */
 
-static bool is_due(const struct ks_daemon *daemon, __s64 wall, __u64 now)
+static bool is_due(const struct ks_daemon *daemon, __u32 generation, __s64 wall, __u64 now)
 {
 	const struct ks_schedules_told *told = &daemon->schedules;
 
-	return told->policy != daemon->policy || now - told->when >= TELL_NS || llabs(wall - told->wall) > WALL_STEP_NS;
+	return told->generation != generation || now - told->when >= TELL_NS || llabs(wall - told->wall) > WALL_STEP_NS;
 }
 
 /* Ends the states that the policy does not allow at this time. */
@@ -60,23 +60,24 @@ void ks_schedules_follow(struct ks_daemon *daemon)
 {
 	struct ks_schedules_told *told = &daemon->schedules;
 	const __u32 count = daemon->policy->config.schedules;
+	const __u32 generation = ks_kernel_config(daemon->kernel)->generation;
 	__u64 now = ks_kernel_now(daemon->kernel), open;
 	__s64 wall;
 
 	if (!count)
 		return;
 	wall = ks_kernel_wall(daemon->kernel);
-	if (is_due(daemon, wall, now)) {
+	if (is_due(daemon, generation, wall, now)) {
 		ks_kernel_tell_schedules(daemon->kernel, daemon->policy);
 		told->wall = wall;
 		told->when = now;
 	}
 	open = ks_schedules_open(ks_kernel_schedules(daemon->kernel), count, now);
-	if (told->policy == daemon->policy)
+	if (told->generation == generation)
 		note_changes(daemon, open);
-	else if (!told->policy && daemon->took_over && daemon->policy->config.schedule_end != KS_SCHEDULE_END_KEEP)
+	else if (!told->generation && daemon->took_over && daemon->policy->config.schedule_end != KS_SCHEDULE_END_KEEP)
 		end_denied(daemon); /* one may have ended without a daemon */
-	told->policy = daemon->policy;
+	told->generation = generation;
 	told->open = open;
 }
 

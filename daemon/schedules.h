@@ -12,7 +12,7 @@ struct ks_daemon;
 
 /* The latest that the programs were told. */
 struct ks_schedules_told {
-	const struct ks_policy *policy; /* all below is about this one */
+	__u32 generation; /* of the policy that all below is about; 0: nothing was told */
 	__s64 wall; /* that was added to the packet clock */
 	__u64 when; /* on the packet clock, ns */
 	__u64 open; /* a bit for each schedule that was open when it was looked at last */
