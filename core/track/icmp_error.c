@@ -8,6 +8,7 @@
 #include "core/nat/alias.h"
 #include "core/track/sctp.h"
 #include "core/table/datagram.h"
+#include "core/table/ruled.h"
 #include "core/table/table.h"
 #include "core/track/tcp.h"
 #include "core/header/ip.h"
@@ -147,6 +148,22 @@ static __u32 error_find(struct ks_env *env, struct ks_inspection *insp)
 	return 0;
 }
 
+/*
+ * Returns true if the quoted number is one that its sender has used: the evidence that the error is no guess. The box itself
+ * quotes what it was given, also what moved no flow, because it ended here (core/hop_limit.h).
+ */
+static bool number_was_sent(struct ks_env *env, const struct ks_inspection *insp, __u32 sender, __u32 number)
+{
+	const struct ks_config *config = env_config(env);
+
+	if (insp->home.from == KS_ZONE_SELF)
+		return true;
+	if (insp->quote.tuple.proto == KS_PROTO_TCP)
+		return config &&
+		       ks_tcp_was_sent(insp, sender, number, ks_flow_is_asymmetric(env, config, &insp->flow.before));
+	return insp->quote.tuple.proto != KS_PROTO_SCTP || ks_sctp_was_sent(insp, sender, number);
+}
+
 __u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	struct ks_upper up = {};
@@ -171,7 +188,7 @@ __u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *insp, const 
 	if (reason)
 		return reason;
 	sender = !insp->dir;
-	if (ks_flow_packets(&insp->flow.before, sender) == 0)
+	if (ks_flow_packets(&insp->flow.before, sender) == 0 && insp->home.from != KS_ZONE_SELF)
 		return KS_REASON_ICMP_NO_FLOW;
 	/* Returns true if it comes from the side of the flow's other end, or from this box. */
 	if (!ks_zone_equal(insp->home.from, insp->flow.before.zone[!sender]) && insp->home.from != KS_ZONE_SELF)
@@ -187,9 +204,7 @@ __u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *insp, const 
 		return KS_REASON_UNTRANSLATED;
 	if (insp->quote.is_part)
 		return ks_nat_translate_error(env, insp) ?: KS_REASON_OK_RELATED;
-	if (insp->quote.tuple.proto == KS_PROTO_TCP && !ks_tcp_was_sent(insp, sender, seq))
-		return KS_REASON_ICMP_QUOTE;
-	if (insp->quote.tuple.proto == KS_PROTO_SCTP && !ks_sctp_was_sent(insp, sender, seq))
+	if (!number_was_sent(env, insp, sender, seq))
 		return KS_REASON_ICMP_QUOTE;
 	reason = ks_nat_translate_error(env, insp);
 	return reason ? reason : KS_REASON_OK_RELATED;

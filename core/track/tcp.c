@@ -30,13 +30,20 @@ static inline __u16 window_in_units(__u32 window, __u32 scale)
 	return (__u16)KS_MAX(units, 1U);
 }
 
-bool ks_tcp_was_sent(const struct ks_inspection *insp, __u32 dir, __u32 seq)
+/*
+ * The bounds are those of RFC 5927 4.1 and of Linux, by what has passed here: between what is acknowledged and what was sent. One
+ * octet before that is the SYN, or a probe of a silent connection. Where acknowledgements are not seen, or not known, it is a
+ * window, and so where a helper has changed lengths, because the quoted number is that of behind the change.
+ */
+bool ks_tcp_was_sent(const struct ks_inspection *insp, __u32 dir, __u32 seq, bool is_asymmetric)
 {
 	const struct ks_flow *flow = &insp->flow.before;
-	__u32 end = flow->end[dir & 1];
+	__u32 end = flow->end[dir & 1], acked = flow->ack[!(dir & 1)] - 1;
+	__u32 oldest = end - KS_MAX(ks_tcp_max_win(flow, !dir), KS_TCP_REACH_MIN);
 
-	return !ks_seq_after(seq, end) &&
-	       !ks_seq_before(seq, end - KS_MAX(ks_tcp_max_win(flow, !dir), KS_TCP_REACH_MIN));
+	if (!is_asymmetric && !flow->helper && tcp_ack_is_known(flow, dir) && ks_seq_after(acked, oldest))
+		oldest = acked;
+	return !ks_seq_after(seq, end) && !ks_seq_before(seq, oldest);
 }
 
 ks_inlined __u32 ks_tcp_may_open(const struct ks_config *config, const struct ks_packet *pkt)

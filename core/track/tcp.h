@@ -43,7 +43,7 @@ __u32 ks_tcp_update(const struct ks_config *config, struct ks_inspection *insp, 
 /* The same for a policy with `option asymmetric`, which passes what cannot be checked (tcp_asymmetric.c). */
 __u32 ks_tcp_asymmetric_update(struct ks_inspection *insp, bool *moves);
 
-/* Returns true if side `dir` of insp->flow.before can have sent a segment with `seq` recently. */
-bool ks_tcp_was_sent(const struct ks_inspection *insp, __u32 dir, __u32 seq);
+/* Returns true if side `dir` of insp->flow.before can have a segment with `seq` under way. */
+bool ks_tcp_was_sent(const struct ks_inspection *insp, __u32 dir, __u32 seq, bool is_asymmetric);
 
 #endif
