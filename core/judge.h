@@ -11,6 +11,7 @@
 #include "core/checksum.h"
 #include "core/env.h"
 #include "core/flood.h"
+#include "core/hop_limit.h"
 #include "core/nat/alias.h"
 #include "core/stage.h"
 #include "core/table/table.h"
@@ -110,6 +111,10 @@ static ks_inline __u32 ks_judge_inline(struct ks_env *env, const struct ks_confi
 	moves = ks_moves_flow(insp);
 	if (ks_unlikely(moves) && ks_sum_is_wrong(env, config, insp, head))
 		return ks_refuse_known(insp, KS_REASON_L4_CHECKSUM);
+	if (ks_unlikely(moves) && ks_ends_here(config, insp)) {
+		insp->flow.after = insp->flow.before;
+		moves = false;
+	}
 	if (!insp->home.dry && !ks_table_commit_flow(env, &insp->flow) && !ks_may_go_uncounted(env, insp))
 		return ks_deny(insp, KS_CLASS_ESTABLISHED, KS_REASON_CONTENDED);
 	if (ks_unlikely(moves))

@@ -403,13 +403,16 @@ static ks_inline __u32 flow_count(struct ks_env *env, struct ks_inspection *insp
 
 /* --- the stage --- */
 
-/* Returns true if the packet is one of its flow, and valid. One that is not is judged as if there were no limits. */
-static ks_inline bool is_valid(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
-			       const __u8 *head)
+/*
+ * Returns true if the packet is one of its flow, valid, and goes to its receiver. One that is not is judged as if there were no
+ * limits.
+ */
+static ks_inline bool is_counted(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
+				 const __u8 *head)
 {
 	return ks_zones_fit(insp) && (ks_nat_is_addressed(insp) || ks_is_second_look(insp)) &&
 	       ks_reason_is_pass(ks_track_update(env, config, insp)) &&
-	       !(ks_moves_flow(insp) && ks_sum_is_wrong(env, config, insp, head));
+	       !(ks_moves_flow(insp) && ks_sum_is_wrong(env, config, insp, head)) && !ks_ends_here(config, insp);
 }
 
 /* Returns true for a packet that begins a handshake: within a known flow it passes with any numbers, so it proves nothing. */
@@ -490,7 +493,7 @@ static ks_inline void judge_opened(struct ks_env *env, const struct ks_config *c
 static ks_inline void judge_known(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 				  const __u8 *head)
 {
-	__u32 reason = is_valid(env, config, insp, head) ? known_count(env, insp) : 0;
+	__u32 reason = is_counted(env, config, insp, head) ? known_count(env, insp) : 0;
 
 	if (!reason && insp->flow.before.helper) {
 		insp->stage = KS_STAGE_HELPER;

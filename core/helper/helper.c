@@ -344,7 +344,7 @@ void ks_stage_helper(struct ks_env *env, struct ks_inspection *insp, const __u8 
 		unshift_acks(insp);
 		insp->helping.reason = (__u8)judge_once(env, config, insp, head);
 	}
-	if (insp->verdict.action == KS_ALLOW && !insp->home.dry) {
+	if (insp->verdict.action == KS_ALLOW && !insp->home.dry && !(known && ks_ends_here(config, insp))) {
 		insp->helping.rewrites = !!(insp->translate & rewritten_halves(insp));
 		if (ks_is_stream(insp))
 			refused = segment_begin(insp);

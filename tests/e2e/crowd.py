@@ -6,8 +6,8 @@
     crowd.py datagrams ADDRESS PORT N   sends N datagrams, each from a port of its own
     crowd.py segments ADDRESS PORT   sends SEGMENTS at once three times, and asks three times: prints how many came there and back
     crowd.py come ADDRESS PORT   reads commands: "open N" opens N connections at once and prints how many were answered; those
-                                 that were not are reset. "close N" closes N of them in order. "reset N" resets them. "talk all" prints
-                                 how many still answer.
+                                 that were not are reset. "close N" closes N of them in order. "reset N" resets them. "hide N" does so
+                                 with a hop limit of 1. "talk all" prints how many still answer.
 """
 import asyncio
 import socket
@@ -35,8 +35,12 @@ async def serve(port):
     await server.serve_forever()
 
 
-def reset(connection):
+def reset(connection, hidden=False):
     sock = connection[1].get_extra_info("socket")
+    if hidden and sock.family == socket.AF_INET:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 1)
+    elif hidden:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection[1].transport.abort()
 
@@ -80,8 +84,8 @@ async def come(address, port):
             print(sum(await asyncio.gather(*(talks(one) for one in held))), flush=True)
             continue
         for connection in [held.pop() for _ in range(int(number))]:
-            if word == "reset":
-                reset(connection)
+            if word in ("reset", "hide"):
+                reset(connection, word == "hide")
             else:
                 connection[1].close()
                 await connection[1].wait_closed()

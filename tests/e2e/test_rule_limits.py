@@ -104,6 +104,18 @@ def test_as_many_as_the_limit_says(net, firewall, crowd):
     tallies_full(net, firewall, crowd)
 
 
+@SERVER
+def test_an_end_that_the_server_does_not_see(firewall, crowd):
+    """Resets whose hop limit ends at the box give nothing back: the server has these connections still."""
+    assert crowd.open(LIMIT) == LIMIT
+    crowd.say("hide 7")
+    assert crowd.open(10) == 0
+    crowd.say("reset 3")
+    assert crowd.open(10) == 3
+    states = [one["state"] for one in firewall.data("states") if one["state"] != "TIME_WAIT"]
+    assert states.count("ESTABLISHED") == LIMIT, states
+
+
 def tallies_full(net, firewall, crowd):
     """Both counts are of connections and stay: `explain` says what becomes of whoever needs another one."""
     firewall.path.write_text("limit tallies 2\n" + POLICY + RULE.format(LIMIT))
