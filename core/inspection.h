@@ -111,7 +111,7 @@ struct ks_insp_search {
 	__u32 stale_version; /* ... and the version that was looked at */
 	__u32 stale_age;
 	__u16 port_hi;
-	__u16 zero;
+	__u16 stale_left; /* of such flows so many are looked at yet */
 };
 
 /* The packet that an ICMP error quotes: written by track/icmp_error.c, its translation by nat/alias.c. */

@@ -112,13 +112,30 @@ static ks_inline void stale_note(struct ks_env *env, struct ks_inspection *insp)
 		return;
 	flow = &bucket->slot[ref.slot & KS_BUCKET_SLOT_MASK].flow;
 	ks_flow_peek(flow, &head);
-	if (!flow_is_stale(&head, insp->side.clock) || insp->side.clock - head.seen <= search->stale_age ||
+	if (!flow_is_stale(&head, insp->side.clock) ||
 	    ks_load_relaxed(&flow->alias[KS_REPLY]) != ks_slot_id(&insp->side.ref))
+		return;
+	if (!--search->stale_left)
+		search->bound = search->tries - search->keep; /* this was the last try */
+	if (insp->side.clock - head.seen <= search->stale_age)
 		return;
 	search->stale = owner;
 	search->stale_version = head.version;
 	search->stale_age = insp->side.clock - head.seen;
 	search->stale_port = insp->sent.sport;
+}
+
+/* Remembers the shortage, and where the search stopped. The next one has `tries` at once, and more as time passes. */
+static ks_inline void shortage_note(struct ks_env *env, const struct ks_inspection *insp, __u32 tries)
+{
+	const struct ks_insp_search *search = &insp->search;
+	struct ks_shortage *shortage = env_shortage(env, (__u32)search->hash & (KS_SHORTAGES - 1));
+
+	if (!shortage || !search->hash || !search->bound || insp->home.dry)
+		return;
+	ks_store_relaxed(&shortage->at, search->at);
+	ks_store_relaxed(&shortage->seen, insp->side.clock - tries / KS_PORT_PACE);
+	ks_store_relaxed(&shortage->hash, search->hash);
 }
 
 /*
@@ -144,6 +161,7 @@ static ks_inline bool stale_end(struct ks_env *env, struct ks_inspection *insp)
 	    !ks_table_free_flow(env, &insp->side, ks_end_of_slot(&insp->side.before, insp->side.clock)))
 		return false;
 	insp->sent.sport = search->stale_port;
+	shortage_note(env, insp, KS_PORT_EARNED);
 	return true;
 }
 
@@ -190,24 +208,17 @@ static void shortage_ask(struct ks_port_ctx *ctx)
 	search->at = ks_load_relaxed(&shortage->at);
 	if (age < KS_PORT_RUN / KS_PORT_PACE) {
 		search->random = 0;
+		search->stale_left = KS_PORT_STALE;
 		search->bound = KS_MIN(search->bound, age * KS_PORT_PACE);
 	}
 }
 
 void ks_port_miss(struct ks_env *env, struct ks_inspection *insp)
 {
-	const struct ks_insp_search *search = &insp->search;
-	struct ks_shortage *shortage = env_shortage(env, (__u32)search->hash & (KS_SHORTAGES - 1));
-
-	if (search->step == KS_PORT_NAME) {
+	if (insp->search.step == KS_PORT_NAME)
 		ks_mapping_release(env, insp);
-		return;
-	}
-	if (!shortage || !search->hash || !search->bound || insp->home.dry)
-		return;
-	ks_store_relaxed(&shortage->at, search->at);
-	ks_store_relaxed(&shortage->seen, insp->side.clock);
-	ks_store_relaxed(&shortage->hash, search->hash);
+	else
+		shortage_note(env, insp, 0);
 }
 
 /* Chooses the next port. Returns false if that was the last one. */
@@ -414,6 +425,7 @@ void ks_port_bound(struct ks_port_ctx *ctx)
 	search->bound = KS_PORT_RANDOM + KS_MIN(search->span, KS_PORT_RUN);
 	search->tries = 0;
 	search->stale = 0;
+	search->stale_left = KS_PORT_TRIES;
 	search->stale_age = 0;
 	search->last = 0;
 	search->hash = 0;

@@ -20,7 +20,10 @@
  *
  * No free port: of the flows that were met the one that has been silent longest is ended for its port, if it is closed,
  * half-open or not proven and nobody has spoken on it for a second. So a host that uses up the ports towards a server takes
- * its own, and others come in for it. Established connections and proven flows keep theirs.
+ * its own, and others come in for it. Established connections and proven flows keep theirs. This is a shortage, too: the
+ * next search there goes on from where this one stopped, with KS_PORT_EARNED tries and KS_PORT_PACE a millisecond, and takes the
+ * stalest of the first KS_PORT_STALE that it meets. So a newcomer costs few tries where many may go; and where fewer than one
+ * in KS_PORT_EARNED may, the pace bounds what all of them cost.
  *
  * A budget: an inner address has `limit mappings-per-host` mappings at most. Its flows
  * beyond that get no mapping, and their ports from the upper half of the range, so
@@ -60,6 +63,8 @@ static inline bool ks_port_is_number(__u8 proto)
 #define KS_PORT_RUN 1024U
 #define KS_PORT_SILENT_MS 1000 /* a flow that somebody has spoken on within it keeps its port */
 #define KS_PORT_PACE 32U /* tries a millisecond where there is a shortage */
+#define KS_PORT_STALE 4U /* there, the stalest of so many gives its port ... */
+#define KS_PORT_EARNED 256U /* ... and the next search has so many tries at once */
 #define KS_PORT_STEPS 8U /* besides tries of ports */
 #define KS_PORT_TRIES (1 + KS_PORT_RANDOM + KS_PORT_RUN + KS_PORT_STEPS)
 
