@@ -19,6 +19,7 @@
 #include "core/track/tcp_closing.h"
 #include "core/verdict.h"
 
+#define QUOTE_LATE 1500 /* a segment, which was acknowledged while an error about it was on its way */
 #define SYN_EVENTS (KS_TCP_SYN | KS_TCP_ACK | KS_TCP_FIN | KS_TCP_RST)
 
 /* Windows are kept in units of the scale, rounded up. A SYN's window is not scaled. */
@@ -31,14 +32,15 @@ static inline __u16 window_in_units(__u32 window, __u32 scale)
 }
 
 /*
- * The bounds are those of RFC 5927 4.1 and of Linux, by what has passed here: between what is acknowledged and what was sent. One
- * octet before that is the SYN, or a probe of a silent connection. Where acknowledgements are not seen, or not known, it is a
- * window, and so where a helper has changed lengths, because the quoted number is that of behind the change.
+ * The bounds are those of RFC 5927 4.1 and of Linux, by what has passed here: between what is acknowledged and what was sent. A
+ * segment before that may have been acknowledged while its error was on the way; the SYN and probes of a silent connection are
+ * there, too. Where acknowledgements are not seen, or not known, it is a window, and so where a helper has changed lengths, because
+ * the quoted number is that of behind the change.
  */
 bool ks_tcp_was_sent(const struct ks_inspection *insp, __u32 dir, __u32 seq, bool is_asymmetric)
 {
 	const struct ks_flow *flow = &insp->flow.before;
-	__u32 end = flow->end[dir & 1], acked = flow->ack[!(dir & 1)] - 1;
+	__u32 end = flow->end[dir & 1], acked = flow->ack[!(dir & 1)] - QUOTE_LATE;
 	__u32 oldest = end - KS_MAX(ks_tcp_max_win(flow, !dir), KS_TCP_REACH_MIN);
 
 	if (!is_asymmetric && !flow->helper && tcp_ack_is_known(flow, dir) && ks_seq_after(acked, oldest))
