@@ -13,16 +13,22 @@
 #include "core/nat/alias.h"
 #include "core/track/track.h"
 
-#define KS_WAYS 8192U /* of a CPU; a power of two */
+#define WAY_SETS 2048U /* of a CPU; a power of two */
+#define WAYS_IN_SET 4U /* a power of two */
 #define WAY_LIFE_NS KS_NSEC_PER_SEC
-#define WAY_MULTIPLIER 0x9e3779b1U /* 2^32 divided by the golden ratio: Knuth, TAOCP 6.4 */
-#define WAY_SHIFT 15
+#define WAY_MULTIPLIER 0x9e3779b97f4a7c15ULL /* 2^64 divided by the golden ratio: Knuth, TAOCP 6.4 */
+#define WAY_SHIFT 32
 #define IPV6_CLASS_WORD_SHIFT 20
 #define IPV6_CLASS_MASK 0xffU
 
+/* A pair of addresses has one of the ways of its set. */
+struct way_set {
+	struct way way[WAYS_IN_SET];
+};
+
 /* clang-format off */
-struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, KS_WAYS);
-	 __type(key, __u32); __type(value, struct way); } ks_ways MAP;
+struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, WAY_SETS);
+	 __type(key, __u32); __type(value, struct way_set); } ks_ways MAP;
 /* clang-format on */
 
 static ks_inline __u32 class_of(const struct ks_scratch *scratch)
@@ -34,20 +40,46 @@ static ks_inline __u32 class_of(const struct ks_scratch *scratch)
 	return ks_be32(ks_load32(header)) >> IPV6_CLASS_WORD_SHIFT & IPV6_CLASS_MASK;
 }
 
-static ks_inline __u32 way_slot(const struct way_key *key)
+/* Neighbours differ in the last byte of an address, which is the highest of its word: the product carries nothing down from there. */
+static ks_inline __u32 way_set_of(const struct way_key *key)
 {
-	__u32 x = key->src.w[3] * WAY_MULTIPLIER;
+	__u64 x = (key->src.d[1] ^ key->src.d[0] >> WAY_SHIFT) * WAY_MULTIPLIER;
 
-	x = (x ^ key->dst.w[3] ^ key->src.w[2] ^ key->ifindex) * WAY_MULTIPLIER;
-	x = (x ^ x >> WAY_SHIFT ^ key->dst.w[2] ^ key->dst.w[1] ^ key->src.w[1]) * WAY_MULTIPLIER;
-	return (x ^ x >> WAY_SHIFT) & (KS_WAYS - 1);
+	x = (x ^ x >> WAY_SHIFT ^ key->dst.d[1] ^ key->dst.d[0] ^ key->src.d[0] ^ key->ifindex) * WAY_MULTIPLIER;
+	x = (x ^ x >> WAY_SHIFT) * WAY_MULTIPLIER;
+	return x >> WAY_SHIFT & (WAY_SETS - 1);
 }
 
 static ks_inline bool way_fits(const struct way *way, const struct way_key *key)
 {
 	return ks_addr_equal(&way->key.dst, &key->dst) && ks_addr_equal(&way->key.src, &key->src) &&
 	       way->key.ifindex == key->ifindex && way->key.generation == key->generation &&
-	       way->key.mark == key->mark && way->key.class == key->class;
+	       way->key.mark == key->mark && way->key.class == key->class && way->key.family == key->family;
+}
+
+/* Returns which way of a set is the key's; WAYS_IN_SET: it has none. */
+static ks_inline __u32 way_search(const struct way_set *set, const struct way_key *key)
+{
+	for (__u32 i = 0; i < WAYS_IN_SET; i++) {
+		if (way_fits(&set->way[i], key))
+			return i;
+	}
+	return WAYS_IN_SET;
+}
+
+/* Returns which way of a set makes room: one whose time is over, or that will be first. */
+static ks_inline __u32 way_oldest(const struct way_set *set)
+{
+	__u64 until = set->way[0].until;
+	__u32 oldest = 0;
+
+	for (__u32 i = 1; i < WAYS_IN_SET; i++) {
+		if (set->way[i].until >= until)
+			continue;
+		until = set->way[i].until;
+		oldest = i;
+	}
+	return oldest;
 }
 
 /* Returns true if the frame is nothing but the packet and, at most, what makes it as long as frames must be: the kernel cuts off the rest. */
@@ -75,12 +107,12 @@ static ks_inline bool may_come(struct ks_env *env, const struct way *way, __u32 
 	const struct ks_guard *guard = guard_get(way->key.ifindex);
 	__u32 forward = guard ? guard->forward : 0;
 
-	if (!guard || ks_addr_is_on_link(&way->key.src, way->family))
+	if (!guard || ks_addr_is_on_link(&way->key.src, way->key.family))
 		return false;
-	if (way->family == KS_IPV6)
+	if (way->key.family == KS_IPV6)
 		return !(forward & KS_FORWARD_NO_IPV6);
 	return !(forward & KS_FORWARD_BY_SOURCE) ||
-	       route_back(env, way->family, &way->key.src, &way->key.dst, out_ifindex) == way->key.ifindex;
+	       route_back(env, way->key.family, &way->key.src, &way->key.dst, out_ifindex) == way->key.ifindex;
 }
 
 /* Looks the way up in the routes, as the kernel will: by the addresses that the packet has when it is routed. */
@@ -90,7 +122,7 @@ static __attribute__((noinline)) void way_ask(struct ks_env *env, struct way *wa
 	const struct ks_guard *guard;
 
 	way->ifindex = 0;
-	route_addresses(&fib, way->family, &way->key.src, &way->key.dst);
+	route_addresses(&fib, way->key.family, &way->key.src, &way->key.dst);
 	if (route_ask(env, &fib, 0) != BPF_FIB_LKUP_RET_SUCCESS || fib.ifindex == way->key.ifindex)
 		return;
 	guard = guard_get(fib.ifindex);
@@ -119,11 +151,8 @@ static ks_inline bool way_is_fresh(struct way *way, const struct ks_env *env)
 
 static ks_inline void way_renew(struct ks_env *env, struct way *way, const struct way_key *key, bool is_known)
 {
-	const struct ks_inspection *insp = &env->scratch->insp;
-
 	way->key = *key;
-	way->family = insp->pkt.tuple.family;
-	way->until = insp->home.now + WAY_LIFE_NS;
+	way->until = env->scratch->insp.home.now + WAY_LIFE_NS;
 	way->owed = env->hook == HOOK_XDP && is_known;
 	way_ask(env, way);
 }
@@ -143,14 +172,18 @@ static ks_inline const struct way *way_get(struct ks_env *env, const struct ks_c
 		.generation = (__u32)ks_load_relaxed(&control->routes),
 		.mark = mark,
 		.class = class_of(env->scratch),
+		.family = insp->pkt.tuple.family,
 	};
-	__u32 slot = way_slot(&key);
-	struct way *way = bpf_map_lookup_elem(&ks_ways, &slot);
+	__u32 number = way_set_of(&key), place;
+	struct way_set *set = bpf_map_lookup_elem(&ks_ways, &number);
+	struct way *way;
 	bool is_known;
 
-	if (!way)
+	if (!set)
 		return NULL;
-	is_known = way_fits(way, &key) && way->family == insp->pkt.tuple.family;
+	place = (__u32)ks_hide_value(way_search(set, &key), key.src.d[1]); /* else each would be a path (V15) */
+	is_known = place < WAYS_IN_SET;
+	way = &set->way[(is_known ? place : way_oldest(set)) & (WAYS_IN_SET - 1)];
 	if (ks_likely(is_known && way_is_fresh(way, env)))
 		return way;
 	way_renew(env, way, &key, is_known);

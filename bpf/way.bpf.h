@@ -19,7 +19,8 @@ struct way_key {
 	__u32 ifindex; /* that it came by */
 	__u32 generation; /* ks_control.routes */
 	__u32 mark;
-	__u32 class; /* type of service, or traffic class */
+	__u16 class; /* type of service, or traffic class */
+	__u16 family;
 };
 
 struct way {
@@ -28,11 +29,11 @@ struct way {
 	__u32 ifindex; /* that it leaves by; 0: the long way */
 	__u16 mtu;
 	__u8 zone;
-	__u8 family;
+	__u8 zero;
 	__u8 ethernet[ETH_ADDRESSES_LEN]; /* of the neighbour, and of the interface */
 	__u8 express; /* KS_EXPRESS_* of the interface that it leaves by */
 	__u8 owed; /* 1: express has asked anew, and a packet is still to go the long way */
-	__u8 zero[2];
+	__u8 zero2[2];
 };
 
 _Static_assert(sizeof(struct way_key) == 48, "a key has no padding");
