@@ -10,6 +10,7 @@
 #define KS_CORE_CHECKSUM_H
 
 #include "core/env.h"
+#include "core/header/upper_checksum.h"
 #include "core/stage.h"
 #include "core/track/track.h"
 
@@ -24,13 +25,13 @@ static inline bool ks_moves_flow(const struct ks_inspection *insp)
 
 /*
  * Returns true if the checksum of a packet that is to open or move a flow must be verified, and is wrong. The box's own
- * packets have been summed by its stack; of a fragment the rest is not there. A packet that is judged again is not summed again.
+ * packets have been summed by its stack; of a fragment the rest is not there; a tunnel over IPv6 may have none. A packet that is judged again is not summed again.
  */
 static ks_inline bool ks_sum_is_wrong(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 				      const __u8 *head)
 {
 	if (!(config->options & KS_OPT_STATE_CHECKSUM) || insp->summed || insp->home.from == KS_ZONE_SELF ||
-	    insp->pkt.flags & KS_PKT_FRAGMENT)
+	    insp->pkt.flags & KS_PKT_FRAGMENT || ks_checksum_is_omitted(head, &insp->pkt))
 		return false;
 	insp->summed = env_checksum_ok(env, head, &insp->pkt);
 	return !insp->summed;

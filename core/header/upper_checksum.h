@@ -8,7 +8,19 @@
 #define KS_CORE_HEADER_UPPER_CHECKSUM_H
 
 #include "core/header/packet.h"
+#include "core/header/wire.h"
+#include "core/home.h"
 #include "core/types.h"
+
+/*
+ * Returns true for UDP over IPv6 that bears no checksum (0, RFC 768). Hosts ignore it (RFC 8200 8.1), but for the ports of tunnels
+ * that ask for it (RFC 6935, RFC 6936); only they know which.
+ */
+static inline bool ks_checksum_is_omitted(const __u8 *head, const struct ks_packet *pkt)
+{
+	return pkt->tuple.proto == KS_PROTO_UDP && pkt->tuple.family == KS_IPV6 &&
+	       !ks_load16(ks_head_at(head, pkt->l4_off + UDP_CHECKSUM_OFF));
+}
 
 /* How many bytes from the upper header on the checksum covers; 0 without a checksum. `head`: as for ks_inspect(). */
 __u32 ks_checksum_covered(const __u8 *head, const struct ks_packet *pkt);

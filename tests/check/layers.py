@@ -12,7 +12,7 @@ LAYERS = [
     ["core/address", "core/effect.h", "core/env", "core/home", "core/match.h", "core/protection", "core/protocol", "core/rate", "core/rules.h", "core/schedule", "core/stages", "core/state", "core/tree.h", "core/types", "core/verdict"],
     ["core/header/", "core/table/"],
     ["core/members", "core/members_change", "core/members_internal"],
-    ["core/event", "core/flood", "core/inspection", "core/link", "core/match", "core/rules"],
+    ["core/event", "core/flood", "core/hop_limit", "core/inspection", "core/link", "core/match", "core/protect.h", "core/rules"],
     ["core/nat/"],
     ["core/track/"],
     ["core/challenge", "core/checksum", "core/judge", "core/stage"],
