@@ -2,7 +2,8 @@
 /*
  * Events on their way to the daemon. Those of packets: a ring buffer, bounded by folding (core/fold.h). What neither was sent nor
  * is counted in a cell is lost, and counted as such. Those of flows have a ring buffer of their own, so that a storm of
- * connections hides no drop; what finds it full is lost, and counted.
+ * connections hides no drop; what finds it full is lost, and counted. To wake the daemon takes an interrupt of the own CPU, which is dear
+ * in a virtual machine, and the daemon's time; so it is woken once in KS_FLOWS_QUIET_MS, and looks again by itself after that.
  */
 #include "bpf/env.bpf.h"
 
@@ -135,7 +136,14 @@ ks_inline struct ks_flow_event *env_flow_event(struct ks_env *env)
 ks_inline void env_flow_event_send(struct ks_env *env, struct ks_flow_event *event)
 {
 	const struct ks_control *control = control_get();
+	struct ks_scratch *scratch = scratch_get();
+	__u64 flags = BPF_RB_NO_WAKEUP, now = bpf_ktime_get_ns();
 
-	event->time = bpf_ktime_get_ns() + (control ? ks_load_relaxed(&control->clock_offset) : 0);
-	bpf_ringbuf_submit(event, 0);
+	event->time = now + (control ? ks_load_relaxed(&control->clock_offset) : 0);
+	if (!scratch || now - scratch->woke >= KS_FLOWS_QUIET_MS * KS_NSEC_PER_MSEC) {
+		flags = BPF_RB_FORCE_WAKEUP;
+		if (scratch)
+			scratch->woke = now;
+	}
+	bpf_ringbuf_submit(event, flags);
 }

@@ -164,6 +164,9 @@ struct ks_stacked_key {
 #define KS_CONTROL_UPLINKS \
 	0x08 /* a zone has default routes by several interfaces: its answers may leave by the wrong one */
 
+/* A CPU wakes the daemon for an event of a flow once in so long; it comes back by itself for those behind that one. */
+#define KS_FLOWS_QUIET_MS 20U
+
 /* Entries of ks_events_lost. */
 enum { KS_LOST_PACKETS, KS_LOST_FLOWS, KS_LOST_KINDS };
 
@@ -293,6 +296,7 @@ struct ks_scratch {
 	__u32 answer_len; /* bytes of the last answer to a reject, 0 without one */
 	__u64 shortened; /* packets that have gone the short way ... */
 	__u64 expressed; /* ... and those that express has sent */
+	__u64 woke; /* when the daemon was last woken for an event of a flow, ns of the kernel's clock */
 };
 
 /* The slots of ks_tc_stages and ks_xdp_stages: the stages of core/stages.h, and behind them */

@@ -31,6 +31,12 @@ void ks_events_destroy(struct ks_events *events);
 int ks_events_fd(const struct ks_events *events);
 void ks_events_take(struct ks_events *events);
 
+/*
+ * The ms until ks_events_take() is to be called though nothing can be read from the descriptor, or -1: behind one event of a flow others
+ * come for a while that wake nobody (KS_FLOWS_QUIET_MS).
+ */
+int ks_events_timeout(const struct ks_events *events);
+
 /* The kinds of events that a follower hears of, a bit each. */
 #define KS_HEARS_OCTETS 0x80000000U /* of packets: their first bytes, too */
 #define KS_HEARS_DROP 0x1U

@@ -398,6 +398,14 @@ static void take_second(struct ks_daemon *daemon)
 		ks_events_beat(daemon->events);
 }
 
+/* The ms that serve() may wait, or -1. */
+static int patience(const struct ks_daemon *daemon)
+{
+	const int api = ks_api_timeout(daemon->api), events = ks_events_timeout(daemon->events);
+
+	return api < 0 || events < 0 ? KS_MAX(api, events) : KS_MIN(api, events);
+}
+
 static void serve(struct ks_daemon *daemon)
 {
 	while (!daemon->quit) {
@@ -412,7 +420,7 @@ static void serve(struct ks_daemon *daemon)
 			{ .fd = ks_cgroups_fd(daemon), .events = POLLIN },
 		};
 
-		if (poll(fds, KS_ARRAY_SIZE(fds), ks_api_timeout(daemon->api)) < 0 && errno != EINTR)
+		if (poll(fds, KS_ARRAY_SIZE(fds), patience(daemon)) < 0 && errno != EINTR)
 			break;
 		if (fds[0].revents)
 			take_signals(daemon);
@@ -422,7 +430,7 @@ static void serve(struct ks_daemon *daemon)
 			take_second(daemon);
 		if (fds[3].revents)
 			ks_interfaces_take_routes(&daemon->interfaces, daemon->routes_fd);
-		if (fds[5].revents)
+		if (fds[5].revents || !ks_events_timeout(daemon->events))
 			ks_events_take(daemon->events);
 		if (fds[6].revents)
 			ks_cgroups_follow(daemon);

@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from captures import packets_of
@@ -193,6 +194,26 @@ def test_expired(net, firewall, log):
     wait_for(lambda: len(log.of("end", proto="udp", why="expired")) >= 100, DUE, "all have expired")
     named = {line["id"]: line["nat"] for line in log.of("begin", proto="udp")}
     assert {line["id"]: line.get("nat") for line in log.of("end", proto="udp")} == named and len(named) == 100
+
+
+def naps(pid):
+    """How often a process has begun to wait."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", status, re.MULTILINE).group(1))
+
+
+def test_connections_do_not_wake_the_daemon_one_by_one(net, firewall, log):
+    """One flow each two ms: all are told, also the last ones, and the daemon has slept most of the time."""
+    program = ("import socket, time\nfor n in range(1000):\n s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+               " s.bind(('', 20000 + n)); s.sendto(b'x', ('192.0.2.10', 7100)); s.close(); time.sleep(0.002)")
+    put(firewall, firewall.path.read_text().replace(' log "out"', ""))
+    log.forget()
+    before, start = naps(firewall.child.pid), time.monotonic()
+    net.client.run("python3", "-c", program)
+    wait_for(lambda: len(log.of("begin", destination_port=7100)) >= 1000, DUE, "all are told")
+    seconds = time.monotonic() - start
+    assert len({line["id"] for line in log.of("begin", destination_port=7100)}) == 1000
+    assert naps(firewall.child.pid) - before < 200 * seconds, f"{seconds:.1f} s"
 
 
 def test_a_lost_address(net, firewall, log, held):
