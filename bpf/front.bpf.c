@@ -70,7 +70,7 @@ static ks_inline bool is_awake(const struct ks_front *front, __u64 now)
 	return front->until && now < front->until;
 }
 
-bool front_is_awake(__u64 now)
+ks_inlined bool front_is_awake(__u64 now)
 {
 	const struct ks_front *front = first_of(&ks_fronts);
 

@@ -47,7 +47,7 @@
  *   ks_transcripts  PERCPU_ARRAY [1]        private: a packet's payload while it is written again
  *   ks_kill_scratch PERCPU_ARRAY [1]        private: the working memory of ks_kill, ks_ask and ks_ask_rules
  *   ks_fronts       PERCPU_ARRAY [1]         struct ks_front: how much is dropped at ingress
- *   ks_lookups      PERCPU_ARRAY             private: what route lookups have found, in a flood
+ *   ks_lookups      ARRAY                    private: what route lookups have found, in a flood (lookup.bpf.h)
  *   ks_ways         PERCPU_ARRAY             private: ways that packets take past the kernel's forwarding (way.bpf.c)
  *   ks_front_drops  PERCPU_ARRAY             __u64                     packets that the front has dropped, at ifindex % KS_FRONT_CELLS
  *   ks_sweeper      ARRAY [1]                private: the timer that expires flows
@@ -178,9 +178,10 @@ struct ks_control {
 	__u32 seal; /* random, 1 to 255: what our seals in skb->tc_index begin with */
 	__u64 zones; /* bit per zone id (and KS_ZONE_NONE) that a guarded interface is in now: where packets may leave */
 	__u64 outside; /* bit per zone id that has a default route: one "outside" for the source check */
-	__u64 routes; /* raised when links, routes, neighbours, addresses or guards change: what lookups have found before is forgotten (route.bpf.c, way.bpf.c) */
+	__u64 routes; /* raised when links, routes, neighbours, addresses or guards change: what lookups have found before is forgotten (lookup.bpf.h, way.bpf.c) */
 	__u32 zone_ifindex[KS_ZONE_MAX]; /* an interface of each zone that is up, 0: none; answers leave by it */
 	struct ks_settling settling; /* since when the firewall settles, and what it took up (core/settle.h) */
+	__u64 routes_until; /* ns: so long does the daemon vouch that it raises `routes`; it says so anew every second */
 	__u64 short_until; /* ns: so long is the short way safe, as the daemon knows; it says so anew every second */
 	__u8 test_from, test_to; /* zones of the next test run (programs loaded with ks_test_mode) */
 	__u8 test_resumed; /* 1: its packet is a fragment that was held */

@@ -5,7 +5,7 @@
  * keeps), and by route lookups (bpf_fib_lookup). At ingress all of it is a
  * guess that egress holds against the interface that a packet really leaves by.
  */
-#include "bpf/front.bpf.h"
+#include "bpf/lookup.bpf.h"
 #include "bpf/route.bpf.h"
 
 #include "core/header/wire.h"
@@ -13,96 +13,10 @@
 
 #define KS_ADDR_BITS 128U
 
-/*
- * The answers of lookups, kept while so much is dropped at a CPU that its front is awake: then the same sources and destinations
- * come again and again, and looking both up is a third of what a refused packet costs. They are forgotten after LOOKUP_MS, so that a
- * dead daemon does no harm, and at any news of routes, addresses and interfaces; they are not used where more than the address
- * decides about a route.
- */
-struct lookup {
-	struct ks_addr addr;
-	__u64 what; /* family, zone and interface that the packet comes from, and the question: LOOKUP_* */
-	__u64 routes; /* ks_control.routes then */
-	__u32 since; /* ms on a flow's clock */
-	__u32 out_ifindex;
-	__u32 answer;
-	__u32 zero;
-};
-
-enum { LOOKUP_TO = 1, LOOKUP_HOME, LOOKUP_HOME_BY_ROUTE };
-
-#define LOOKUP_MS 100U
-#define LOOKUP_BITS 12
-#define LOOKUP_MULTIPLIER 0x9e3779b97f4a7c15ULL /* 2^64 divided by the golden ratio: Knuth, TAOCP 6.4 */
-#define LOOKUP_FAMILY_SHIFT 8
-#define LOOKUP_ZONE_SHIFT 16
-#define LOOKUP_IFINDEX_SHIFT 32
-#define IPV4_TOS_MASK 0xfcU /* without ECN, which no route asks for */
-
 /* clang-format off */
-struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1U << LOOKUP_BITS);
-	 __type(key, __u32); __type(value, struct lookup); } ks_lookups MAP;
 struct { __uint(type, BPF_MAP_TYPE_LPM_TRIE); __uint(map_flags, BPF_F_NO_PREALLOC); __uint(max_entries, 65536);
 	 __type(key, struct ks_local_key); __type(value, struct ks_local); } ks_locals MAP;
 /* clang-format on */
-
-/* Returns true if the packet in hand is one of many that are dropped, and a route depends on its address alone. */
-static ks_inline bool lookups_are_kept(const struct ks_env *env, const struct ks_control *control, __u8 family)
-{
-	const struct ks_scratch *scratch = env->scratch;
-	__u32 off = scratch->insp.pkt.l3_off & (KS_HEAD_MAX - 1);
-
-	if (scratch->relay.is_egress || !control || ks_load_relaxed(&control->flags) & KS_CONTROL_ROUTES_DIFFER)
-		return false;
-	if (family == KS_IPV4 && scratch->head[off + IPV4_TOS_OFF] & IPV4_TOS_MASK)
-		return false;
-	return front_is_awake(scratch->insp.home.now);
-}
-
-static ks_inline struct lookup *lookup_at(const struct ks_addr *addr, __u64 what)
-{
-	__u32 index = (__u32)(((addr->d[0] ^ addr->d[1] ^ what) * LOOKUP_MULTIPLIER) >> (64 - LOOKUP_BITS));
-
-	return bpf_map_lookup_elem(&ks_lookups, &index);
-}
-
-/* Where what was found about an address is kept; NULL: nowhere. `question`: LOOKUP_*. *what is to be in it then. */
-static ks_inline struct lookup *lookup_get(const struct ks_env *env, const struct ks_control *control,
-					   const struct ks_addr *addr, __u8 family, __u32 question, __u64 *what)
-{
-	const struct ks_scratch *scratch = env->scratch;
-
-	*what = (__u64)scratch->relay.ifindex << LOOKUP_IFINDEX_SHIFT | scratch->insp.home.from << LOOKUP_ZONE_SHIFT |
-		family << LOOKUP_FAMILY_SHIFT | question;
-	return lookups_are_kept(env, control, family) ? lookup_at(addr, *what) : NULL;
-}
-
-static ks_inline bool lookup_is_known(const struct lookup *lookup, const struct ks_env *env,
-				      const struct ks_control *control, const struct ks_addr *addr, __u64 what)
-{
-	return lookup->what == what && lookup->addr.d[0] == addr->d[0] && lookup->addr.d[1] == addr->d[1] &&
-	       lookup->routes == ks_load_relaxed(&control->routes) &&
-	       env->scratch->insp.flow.clock - lookup->since < LOOKUP_MS;
-}
-
-/*
- * Keeps an answer. `routes` was read before it was looked for, so that it is forgotten if they changed meanwhile. The place is
- * looked for again: a pointer that may be NULL, kept while the answer was found, would have that verified twice (V15).
- */
-static ks_inline void lookup_keep(const struct ks_env *env, const struct ks_addr *addr, __u64 what, __u64 routes,
-				  __u32 answer)
-{
-	struct lookup *lookup = lookup_at(addr, what);
-
-	if (!lookup)
-		return;
-	lookup->addr = *addr;
-	lookup->what = what;
-	lookup->routes = routes;
-	lookup->since = env->scratch->insp.flow.clock;
-	lookup->out_ifindex = env->scratch->relay.out_ifindex;
-	lookup->answer = answer;
-}
 
 /* The entry of ks_locals for an address: an address of the box, or a network directly on one of its interfaces. */
 static const struct ks_local *local_get(const struct ks_addr *addr, __u8 family)
@@ -234,24 +148,18 @@ static ks_inline __u32 zone_find(struct ks_env *env, const struct ks_tuple *tupl
 
 __u32 env_zone_to(struct ks_env *env, const struct ks_tuple *tuple, __u32 hint)
 {
-	const struct ks_control *control = control_get();
-	__u64 what, routes = control ? ks_load_relaxed(&control->routes) : 0, is_kept;
-	struct lookup *lookup;
-	__u32 zone;
+	__u32 what, age, zone;
 
 	if (ks_test_mode)
 		return hint == KS_ZONE_UNKNOWN ? KS_ZONE_NONE : hint;
 	if (ks_addr_is_group(&tuple->dst, tuple->family))
 		return KS_ZONE_SELF;
-	lookup = lookup_get(env, control, &tuple->dst, tuple->family, LOOKUP_TO, &what);
-	if (lookup && control && lookup_is_known(lookup, env, control, &tuple->dst, what)) {
-		env->scratch->relay.out_ifindex = lookup->out_ifindex;
-		return lookup->answer;
-	}
-	is_kept = ks_hide_value(lookup != NULL, what);
+	what = lookup_what(env, tuple->family, LOOKUP_TO);
+	age = lookup_age(env, tuple->family);
+	if (lookup_find(env, &tuple->dst, what, age, &zone))
+		return zone;
 	zone = zone_find(env, tuple);
-	if (is_kept)
-		lookup_keep(env, &tuple->dst, what, routes, zone);
+	lookup_keep(env, &tuple->dst, what, age, zone);
 	return zone;
 }
 
@@ -405,22 +313,17 @@ static __attribute__((noinline)) bool home_find(struct ks_env *env, const struct
 
 bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u32 from, bool by_route)
 {
-	const struct ks_control *control = control_get();
-	__u64 what = 0, routes = control ? ks_load_relaxed(&control->routes) : 0, is_kept;
-	struct lookup *lookup = NULL;
-	bool home;
+	__u32 what, age = 0, home;
 
 	if (ks_test_mode)
 		return is_at_home_in_test(env, tuple, from, by_route);
+	what = lookup_what(env, tuple->family, by_route ? LOOKUP_HOME_BY_ROUTE : LOOKUP_HOME);
 	if (!ks_addr_is_group(&tuple->dst, tuple->family))
-		lookup = lookup_get(env, control, &tuple->src, tuple->family,
-				    by_route ? LOOKUP_HOME_BY_ROUTE : LOOKUP_HOME, &what);
-	if (lookup && control && lookup_is_known(lookup, env, control, &tuple->src, what))
-		return lookup->answer;
-	is_kept = ks_hide_value(lookup != NULL, tuple->src.d[1]);
-	home = home_find(env, control, tuple, from, by_route);
-	if (is_kept)
-		lookup_keep(env, &tuple->src, what, routes, home);
+		age = lookup_age(env, tuple->family);
+	if (lookup_find(env, &tuple->src, what, age, &home))
+		return home;
+	home = home_find(env, control_get(), tuple, from, by_route);
+	lookup_keep(env, &tuple->src, what, age, home);
 	return home;
 }
 

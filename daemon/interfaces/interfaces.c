@@ -170,6 +170,7 @@ int ks_interfaces_apply(struct ks_interfaces *interfaces, const struct ks_policy
 		interfaces->list[i].checked = false;
 	err = ks_interfaces_settle(interfaces, policy, true);
 	release_strays(interfaces);
+	ks_routing_vouch(interfaces);
 	ks_short_way_follow(interfaces);
 	return err ?: routes_err;
 }
@@ -273,6 +274,7 @@ void ks_interfaces_watch(struct ks_interfaces *interfaces)
 	ks_stacked_note(interfaces);
 	ks_stacked_note_listed(interfaces, true);
 	ks_routing_follow(interfaces, false);
+	ks_routing_vouch(interfaces);
 	ks_short_way_follow(interfaces);
 }
 

@@ -67,4 +67,7 @@ void ks_routing_store(struct ks_interfaces *interfaces);
 /* Reads the routes again if it is time, and brings the map of addresses in line if something changed. */
 void ks_routing_follow(struct ks_interfaces *interfaces, bool changed);
 
+/* Tells the programs that the routes are followed. To be called once a second. */
+void ks_routing_vouch(const struct ks_interfaces *interfaces);
+
 #endif

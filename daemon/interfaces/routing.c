@@ -54,6 +54,15 @@ void ks_routing_follow(struct ks_interfaces *interfaces, bool changed)
 	ks_routing_store(interfaces);
 }
 
+#define VOUCHED_NS (3 * KS_NSEC_PER_SEC) /* a daemon that is busy may come late once */
+
+void ks_routing_vouch(const struct ks_interfaces *interfaces)
+{
+	struct ks_control *control = ks_kernel_control(interfaces->kernel);
+
+	__atomic_store_n(&control->routes_until, ks_kernel_now(interfaces->kernel) + VOUCHED_NS, __ATOMIC_RELEASE);
+}
+
 struct route_news_ctx {
 	struct ks_interfaces *interfaces;
 	bool changed;

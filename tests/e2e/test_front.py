@@ -6,12 +6,14 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 
 import pytest
 from lab import CLIENT4, CLIENT6, HERE, SERVER4, SERVER6, Firewall, Host, wait_for
 from test_log_flood import Reader
 
 RATE, SECONDS = 10000, 3
+UNFOLLOWED = 8  # seconds: a daemon that is busy may come 3 late
 FAR4, FAR6 = "198.51.100.%d", "2001:db8:99::%d"
 POLICY = """\
 zone lan { lan0 }
@@ -117,6 +119,23 @@ def test_routes_change(lab, fronted, far, near, bits):
     lab.gateway.ip("route", "delete", f"{far}/{bits}")
     grows("spoofed source")
     flood.kill()
+
+
+def test_routes_change_unfollowed(lab, fronted):
+    """Without a daemon to tell of it, a route that changes in a flood is noticed all the same."""
+    route = f"{FAR4 % 8}/32", "via", SERVER4
+    flood = flood_start(lab, FAR4 % 8, 60)
+    spoofed = drops(fronted, "spoofed source")
+    wait_for(lambda: drops(fronted, "spoofed source") > spoofed + 1000, 10, "there is no way to it")
+    before = drops(fronted)
+    fronted.crash()
+    lab.gateway.ip("route", "add", *route)
+    time.sleep(UNFOLLOWED)
+    lab.gateway.ip("route", "delete", *route)
+    time.sleep(1)
+    fronted.start()
+    flood.kill()
+    assert drops(fronted) - before > RATE
 
 
 def test_frames_of_others(lab, fronted):
