@@ -26,10 +26,20 @@ bool ks_set_target_find(struct ks_daemon *daemon, const char *name, struct ks_se
 	return true;
 }
 
+static __u64 now_of(const struct ks_set_target *target)
+{
+	return ks_kernel_now(target->daemon->kernel);
+}
+
 static int target_open(const struct ks_set_target *target, const struct ks_member_memory *memory,
 		       struct ks_engine **engine)
 {
-	return ks_members_open(memory, ks_kernel_now(target->daemon->kernel), target->settings, engine);
+	return ks_members_open(memory, now_of(target), target->settings, engine);
+}
+
+__u32 ks_set_living(const struct ks_set_target *target)
+{
+	return ks_members_living(&target->set->memory, now_of(target));
 }
 
 /* --- adding --- */
@@ -123,8 +133,11 @@ int ks_set_remove_entries(const struct ks_set_target *target, const struct ks_se
 	if (err)
 		return err;
 	for (size_t i = 0; i < entries->count; i++) {
-		ks_member_entry_make(&entries->list[i].prefix, &entry);
-		if (ks_member_remove(ks_engine_env(engine), &entry))
+		const struct ks_prefix *prefix = &entries->list[i].prefix;
+		bool is_there = ks_members_have(&target->set->memory, prefix, now_of(target));
+
+		ks_member_entry_make(prefix, &entry);
+		if (ks_member_remove(ks_engine_env(engine), &entry) && is_there)
 			changed->removed++;
 		else
 			changed->missing++;
@@ -135,7 +148,7 @@ int ks_set_remove_entries(const struct ks_set_target *target, const struct ks_se
 
 int ks_set_flush_entries(const struct ks_set_target *target, struct ks_set_changed *changed)
 {
-	long flushed = ks_members_flush(&target->set->memory, ks_kernel_now(target->daemon->kernel));
+	long flushed = ks_members_flush(&target->set->memory, now_of(target));
 
 	if (flushed < 0)
 		return (int)flushed;
@@ -175,12 +188,12 @@ static void origin_carry(const struct ks_member_memory *from, const struct ks_pr
 
 /* Entries that stay keep their counters. */
 static void counters_carry(const struct ks_member_memory *from, const struct ks_member_memory *to,
-			   const struct ks_prefix *prefix)
+			   const struct ks_prefix *prefix, __u64 now)
 {
 	const struct ks_member *old = ks_members_get(from, prefix);
 	struct ks_member *new = ks_members_get(to, prefix);
 
-	if (!old || !new)
+	if (!old || !new || !ks_members_have(from, prefix, now))
 		return;
 	new->packets = old->packets;
 	new->bytes = old->bytes;
@@ -201,7 +214,7 @@ static int spare_fill(const struct ks_set_target *target, const struct spare *sp
 		entry_make(target, &entries->list[i], ks_engine_env(engine), &entry);
 		origin_carry(&target->set->memory, &entries->list[i].prefix, &entry);
 		note_added(ks_member_add(ks_engine_env(engine), &entry), changed);
-		counters_carry(&target->set->memory, &spare->memory, &entries->list[i].prefix);
+		counters_carry(&target->set->memory, &spare->memory, &entries->list[i].prefix, now_of(target));
 	}
 	return 0;
 }
@@ -223,7 +236,7 @@ int ks_set_replace_entries(const struct ks_set_target *target, const struct ks_s
 	if (!err)
 		err = spare_fill(target, &spare, entries, changed);
 	if (!err) {
-		changed->removed = count_of(&target->set->memory);
+		changed->removed = ks_set_living(target);
 		err = ks_kernel_replace_set(kernel, target->set, &spare.memory, spare.fd);
 	}
 	if (err)

@@ -31,6 +31,9 @@ struct ks_set_changed {
 /* Finds the set of a name. Returns false if the policy in force has none. */
 bool ks_set_target_find(struct ks_daemon *daemon, const char *name, struct ks_set_target *target);
 
+/* The number of its entries that live. */
+__u32 ks_set_living(const struct ks_set_target *target);
+
 /* Each returns 0 or -errno: -ENOSPC with changed->refused set. */
 int ks_set_add_entries(const struct ks_set_target *target, const struct ks_set_entries *entries,
 		       struct ks_set_changed *changed);

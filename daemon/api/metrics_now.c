@@ -401,7 +401,7 @@ static void sets_each(struct ks_scrape *scrape, __u64 (*value)(const struct ks_s
 }
 
 #define SET_NUMBERS(X)                                     \
-	X(entries, target->set->memory.page->head.count)   \
+	X(entries, ks_set_living(target))                  \
 	X(limit, target->settings->limit)                  \
 	X(evicted, target->set->memory.page->head.evicted) \
 	X(refused, target->set->memory.page->head.refused) \
@@ -495,8 +495,7 @@ static const struct ks_metric metrics[] = {
 	SECONDS("settle_left_seconds", "Time for which connections are still taken up in their middle.",
 		print_settle_left),
 	GAUGE("settled_flows", "Connections from before the start, by what became of them.", print_settled),
-	GAUGE("set_entries", "Entries of run-time sets, those that have expired included until they are swept.",
-	      print_set_entries),
+	GAUGE("set_entries", "Entries of run-time sets that have not expired.", print_set_entries),
 	GAUGE("set_entries_limit", "Limits of run-time sets.", print_set_limit),
 	COUNTER("set_evicted_entries", "Entries that gave their place to one that a packet added.", print_set_evicted),
 	COUNTER("set_refused_entries", "Entries of packets that found no place.", print_set_refused),

@@ -111,7 +111,7 @@ static enum MHD_Result answer_change(struct ks_request *request, const struct ks
 				       "renewed", (json_int_t)changed->renewed, "removed", (json_int_t)changed->removed,
 				       "missing", (json_int_t)changed->missing, "no_room", (json_int_t)changed->no_room,
 				       "states_ended", (json_int_t)ended, "entries",
-				       (json_int_t)target->set->memory.page->head.count));
+				       (json_int_t)ks_set_living(target)));
 }
 
 enum MHD_Result ks_api_sets_add(struct ks_request *request)
@@ -173,19 +173,20 @@ enum MHD_Result ks_api_sets_remove(struct ks_request *request)
 
 /* --- lists --- */
 
-static json_t *set_json(const struct ks_daemon *daemon, const struct ks_set_info *info, const struct ks_stored_set *set,
-			const struct ks_dynamic *settings)
+static json_t *set_json(const struct ks_set_target *target)
 {
+	const struct ks_stored_set *set = target->set;
+	const struct ks_dynamic *settings = target->settings;
 	const struct ks_member_head *head = &set->memory.page->head;
 
-	return json_pack("{s:s, s:I, s:I, s:o, s:b, s:I, s:I, s:I, s:o}", "name", info->name, "entries",
-			 (json_int_t)head->count, "limit", (json_int_t)settings->limit, "timeout",
+	return json_pack("{s:s, s:I, s:I, s:o, s:b, s:I, s:I, s:I, s:o}", "name", target->info->name, "entries",
+			 (json_int_t)ks_set_living(target), "limit", (json_int_t)settings->limit, "timeout",
 			 settings->timeout ? json_integer((json_int_t)(settings->timeout / KS_MSEC_PER_SEC))
 					   : json_null(),
 			 "keep", settings->flags & KS_DYNAMIC_KEEP ? 1 : 0, "evicted", (json_int_t)head->evicted,
 			 "refused", (json_int_t)head->refused, "memory",
 			 (json_int_t)((__u64)set->memory.pages * sizeof(struct ks_member_page)), "hosts",
-			 ks_hosts_json(daemon, info));
+			 ks_hosts_json(target->daemon, target->info));
 }
 
 static enum MHD_Result answer_sets(struct ks_request *request)
@@ -198,7 +199,7 @@ static enum MHD_Result answer_sets(struct ks_request *request)
 
 		if (daemon->policy->set_infos[i].dynamic &&
 		    ks_set_target_find(daemon, daemon->policy->set_infos[i].name, &target))
-			ks_json_append(&list, set_json(daemon, target.info, target.set, target.settings));
+			ks_json_append(&list, set_json(&target));
 	}
 	return ks_api_answer(request, MHD_HTTP_OK, json_pack("{s:o}", "sets", list));
 }

@@ -45,6 +45,11 @@ def size(firewall, name):
     return next(one for one in sets if one["name"] == name)
 
 
+def metric(firewall, name):
+    lines = firewall.say("metrics").splitlines()
+    return float(next(line.split()[-1] for line in lines if line.startswith(name + " ")))
+
+
 def addresses(count, first=0):
     return [f"100.{64 + (n >> 16)}.{n >> 8 & 255}.{n & 255}" for n in range(first, first + count)]
 
@@ -104,6 +109,9 @@ def test_58000_entries_come_in_one_call_and_expire_at_once_under_traffic(lab, fi
     assert "58000 added" in again.stdout
     time.sleep(1.1)
     assert len(entries(firewall, "blocked")) == 1, "they live on, though they expired"
+    assert size(firewall, "blocked")["entries"] == 1, "they are counted, though they expired"
+    assert metric(firewall, 'keepstate_set_entries{set="blocked"}') == 1
+    assert "1 not there, 1 entry now" in firewall.cli("set", "remove", "blocked", addresses(1)[0]).stdout
     full = feed(firewall, "add", "blocked", addresses(69000, 58000))
     assert "69000 added" in full.stdout, "what has expired makes room before it is swept"
     pings.send_signal(2)

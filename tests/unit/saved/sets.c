@@ -106,6 +106,30 @@ static void entries_stay_and_those_of_the_text_follow(void **state)
 	ks_policy_destroy(without);
 }
 
+/* Nothing has swept them. */
+static void only_what_lives_is_counted(void **state)
+{
+	struct ks_policy *policy = load(HEAD "set kept { } dynamic\nset other { } dynamic\n");
+	const struct ks_member_memory *memory;
+	struct ks_set_store store;
+	struct ks_prefix prefix;
+
+	store_make(&store, policy);
+	add(&store, "kept", "10.0.0.1", 60);
+	add(&store, "kept", "2001:db8::/32", 61);
+	add(&store, "kept", "10.0.0.2", 0);
+	memory = &ks_set_store_find(&store, "kept")->memory;
+	assert_int_equal(ks_value_prefix("10.0.0.1", &prefix), 0);
+	assert_int_equal(ks_members_living(memory, now), 3);
+	assert_true(ks_members_have(memory, &prefix, now));
+	assert_int_equal(ks_members_living(memory, now + 60 * SECOND), 2);
+	assert_false(ks_members_have(memory, &prefix, now + 60 * SECOND));
+	assert_int_equal(ks_members_living(memory, now + 61 * SECOND), 1);
+	assert_int_equal(memory->page->head.count, 3);
+	ks_set_store_fini(&store);
+	ks_policy_destroy(policy);
+}
+
 /* A larger limit takes other memory. */
 static void counters_stay_in_a_set_that_grows(void **state)
 {
@@ -340,6 +364,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(entries_stay_and_those_of_the_text_follow),
+		cmocka_unit_test(only_what_lives_is_counted),
 		cmocka_unit_test(counters_stay_in_a_set_that_grows),
 		cmocka_unit_test(what_a_killed_process_held_is_given_back),
 		cmocka_unit_test(what_is_abandoned_changes_nothing),
