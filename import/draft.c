@@ -80,6 +80,25 @@ int ks_draft_unsaid(struct ks_draft *draft, const char *text, bool negated)
 	return ks_draft_condition(draft, KS_WORD_NONE, text, negated);
 }
 
+int ks_draft_field(struct ks_draft *draft, const struct ks_field_test *test, enum ks_import_word word, const char *text)
+{
+	const int came = ks_import_condition(draft->import, word, text);
+	const int unknown = ks_import_condition(draft->import, KS_WORD_NONE, text);
+
+	if (!draft->import->alters[test->field])
+		return ks_draft_condition(draft, word, text, test->negated);
+	if (draft->rule.test.asks || draft->import->plain)
+		return ks_draft_unsaid(draft, text, test->negated);
+	if (came < 0 || unknown < 0)
+		return KS_MIN(came, unknown);
+	draft->import->asks[test->field] = true;
+	draft->rule.test = *test;
+	draft->rule.test.asks = true;
+	draft->rule.test.came = (unsigned)came;
+	draft->rule.test.unknown = (unsigned)unknown;
+	return ks_draft_condition(draft, word, text, test->negated);
+}
+
 int ks_draft_zones(struct ks_draft *draft, bool to, __u64 zones)
 {
 	for (unsigned i = 0; i < draft->matches; i++) {

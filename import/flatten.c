@@ -31,13 +31,21 @@ struct logs {
 	unsigned count;
 };
 
+/* A rule that is asked, with its packets for the piece that it is asked about. */
+struct rule_call {
+	struct ks_import_rule *rule;
+	const struct logs *logs;
+	struct ks_region region;
+};
+
 struct walk {
 	struct ks_import *import;
 	struct ks_flat *flat;
 	enum ks_flat_mode mode;
 	bool translates;
 	unsigned depth;
-	unsigned limited; /* how often a rule has given a limit to what goes on */
+	enum ks_hook hook;
+	unsigned changed; /* how often a rule has given a limit to what goes on, or changed it */
 	struct pieces *returned; /* by the chain that runs */
 };
 
@@ -232,10 +240,28 @@ void ks_piece_bound_as(struct ks_piece *piece, const struct ks_piece *other)
 	piece->crowded |= other->crowded;
 }
 
-bool ks_piece_limits_equal(const struct ks_piece *a, const struct ks_piece *b)
+bool ks_pieces_are_alike(const struct ks_piece *a, const struct ks_piece *b)
 {
+	for (unsigned side = 0; side < KS_SIDES; side++) {
+		if (!ks_fields_equal(a->fields[side], b->fields[side]))
+			return false;
+	}
 	return a->limits == b->limits && a->crowded == b->crowded &&
 	       !memcmp(a->limit, b->limit, a->limits * sizeof(a->limit[0]));
+}
+
+void ks_piece_begin(struct ks_piece *piece)
+{
+	for (unsigned side = 0; side < KS_SIDES; side++)
+		piece->fields[side][KS_FIELD_TAG] = (struct ks_field_bits){ .set = KS_FIELD_ALL };
+}
+
+void ks_piece_forget(const struct ks_import *import, struct ks_piece *piece)
+{
+	for (unsigned side = 0; side < KS_SIDES; side++) {
+		for (unsigned field = 0; field < KS_FIELDS; field++)
+			piece->fields[side][field].unknown = import->alters[field] ? KS_FIELD_ALL : 0;
+	}
 }
 
 static int verdict_add(struct walk *walk, const struct ks_import_rule *rule, const struct logs *logs,
@@ -306,12 +332,20 @@ static int chain_enter(struct walk *walk, const struct ks_import_rule *rule, con
 	return err;
 }
 
-/* A jump or goto. Limits that the chain gave go on with what came back; else the piece goes on as it was. */
-static int chain_call(struct walk *walk, const struct ks_import_rule *rule, const struct ks_piece *piece,
-		      const struct ks_piece *both, struct pieces *next)
+static bool any_asks(const struct ks_import *import)
 {
-	const struct ks_region *region = &rule->match.of[piece->region.family == KS_IPV6];
-	const unsigned limited = walk->limited;
+	bool asks = false;
+
+	for (unsigned field = 0; field < KS_FIELDS; field++)
+		asks |= import->asks[field];
+	return asks;
+}
+
+/* A jump or goto. Limits and changes that the chain made go on with what came back; else the piece goes on as it was. */
+static int chain_call(struct walk *walk, const struct ks_import_rule *rule, const struct ks_piece *piece,
+		      const struct ks_region *region, const struct ks_piece *both, struct pieces *next)
+{
+	const unsigned changed = walk->changed;
 	struct pieces left = { 0 };
 	int err = chain_enter(walk, rule, both, &left);
 
@@ -319,11 +353,13 @@ static int chain_call(struct walk *walk, const struct ks_import_rule *rule, cons
 		return err;
 	if (rule->kind == KS_IMPORT_GOTO)
 		err = pieces_join(walk, walk->returned, &left);
-	else if (limited == walk->limited)
+	else if (changed == walk->changed && !rule->changes)
 		return pieces_add(walk, next, piece);
 	else
 		err = pieces_join(walk, next, &left);
-	return err ? err : pieces_add_rest(walk, next, piece, region);
+	if (err || !piece->alters || any_asks(walk->import))
+		return err ? err : pieces_add_rest(walk, next, piece, region);
+	return pieces_add(walk, next, piece); /* what the chain has said of it stands above */
 }
 
 /* A rule that drops what exceeds a limit: what it matches goes on with that limit. */
@@ -335,9 +371,69 @@ static int over_ask(struct walk *walk, const struct ks_import_rule *rule, const 
 	if (walk->mode == KS_FLAT_LATER)
 		return pieces_add(walk, next, piece);
 	piece_bound(both, rule->limit);
-	walk->limited++;
+	walk->changed++;
 	err = pieces_add(walk, next, both); /* first: of each rule behind, this entry stands above the other */
 	return err ? err : pieces_add(walk, next, piece);
+}
+
+/* Makes a change of a rule, if it matters for what is asked. */
+static void change_make(struct walk *walk, struct ks_import_rule *rule, const struct ks_field_change *change,
+			struct ks_piece *piece)
+{
+	if (!piece->alters && !walk->import->asks[change->field])
+		return;
+	ks_field_change(piece->fields[piece->side], change);
+	piece->changed[piece->side][change->field] = rule;
+	piece->routed |= change->field == KS_FIELD_MARK && walk->hook != KS_HOOK_PRE;
+	walk->changed++;
+}
+
+static void changes_make(struct walk *walk, struct ks_import_rule *rule, struct ks_piece *piece)
+{
+	for (unsigned i = 0; i < rule->changes; i++)
+		change_make(walk, rule, &rule->change[i], piece);
+}
+
+/* Returns true if it depends on a condition of the text which packets of a piece the rule changes. */
+static bool is_conditional(const struct ks_piece *piece, const struct ks_piece *both)
+{
+	const __u64 known = (1ULL << KS_VAR_FIRST) - 1;
+
+	return ((piece->region.in ^ both->region.in) | (piece->region.out ^ both->region.out)) & ~known;
+}
+
+static bool asks_for_changes(const struct ks_import *import, const struct ks_import_rule *rule)
+{
+	bool asks = false;
+
+	for (unsigned i = 0; i < rule->changes; i++)
+		asks |= import->asks[rule->change[i].field];
+	return asks;
+}
+
+/* A rule that changes what it matches, and lets all go on. If nobody here knows what or to which value, nobody knows it of all. */
+static int alter_apply(struct walk *walk, const struct rule_call *call, const struct ks_piece *piece,
+		       struct ks_piece *both, struct pieces *next)
+{
+	const unsigned changed = walk->changed;
+	struct ks_piece whole = *piece;
+	bool lost = is_conditional(piece, both);
+	int err;
+
+	for (unsigned i = 0; i < call->rule->changes; i++) {
+		struct ks_field_change change = call->rule->change[i];
+
+		lost |= change.lost;
+		change.lost = true;
+		change_make(walk, call->rule, &change, &whole);
+	}
+	if (lost || changed == walk->changed)
+		return pieces_add(walk, next, &whole);
+	changes_make(walk, call->rule, both);
+	err = pieces_add(walk, next, both); /* first: what others say of it stands above what they say of the rest */
+	if (err || asks_for_changes(walk->import, call->rule))
+		return err ? err : pieces_add_rest(walk, next, piece, &call->region);
+	return pieces_add(walk, next, piece);
 }
 
 /* Limits count what opens flows. Of later packets nobody knows which ones they let pass, so what they allow does not count. */
@@ -346,47 +442,76 @@ static bool is_unsure(const struct walk *walk, const struct ks_import_rule *rule
 	return walk->mode == KS_FLAT_LATER && rule->limit && rule->kind == KS_IMPORT_ACCEPT;
 }
 
-/* Asks a rule about a piece that it has packets of: `both`. What goes on is appended to `next`. */
-static int rule_apply(struct walk *walk, const struct ks_import_rule *rule, const struct logs *logs,
-		      const struct ks_piece *piece, struct ks_piece *both, struct pieces *next)
+/* Asks a rule of a region about a piece that it has packets of: `both`. What goes on is appended to `next`. */
+static int rule_apply(struct walk *walk, const struct rule_call *call, const struct ks_piece *piece,
+		      struct ks_piece *both, struct pieces *next)
 {
-	const struct ks_region *region = &rule->match.of[piece->region.family == KS_IPV6];
+	struct ks_import_rule *rule = call->rule;
+	const struct ks_region *region = &call->region;
 	int err;
 
 	if (rule->over)
 		return over_ask(walk, rule, piece, both, next);
+	if (rule->kind == KS_IMPORT_ALTER)
+		return alter_apply(walk, call, piece, both, next);
+	changes_make(walk, rule, both);
 	if (rule->kind == KS_IMPORT_JUMP || rule->kind == KS_IMPORT_GOTO)
-		return chain_call(walk, rule, piece, both, next);
+		return chain_call(walk, rule, piece, region, both, next);
+
 	if (rule->kind == KS_IMPORT_RETURN) {
 		err = pieces_add(walk, walk->returned, both);
 		return err ? err : pieces_add_rest(walk, next, piece, region);
 	}
 	if (!is_verdict(walk, rule->kind) || is_unsure(walk, rule))
 		return pieces_add(walk, next, piece);
-	err = verdict_add(walk, rule, logs, both);
+	err = verdict_add(walk, rule, call->logs, both);
 	if (err || ks_region_is_within(&piece->region, region, &walk->import->steps))
 		return err;
 	return pieces_add(walk, next, piece);
 }
 
-static int rule_run(struct walk *walk, const struct ks_import_rule *rule, const struct logs *logs,
+/* The packets of a rule, for a piece of which the rules before may have changed something. Returns false if it matches none. */
+static bool region_find(const struct ks_import_rule *rule, const struct ks_piece *piece, struct ks_region *region)
+{
+	const struct ks_field_test *test = &rule->test;
+	const unsigned at = piece->region.family == KS_IPV6;
+
+	*region = rule->match.of[at];
+	if (!rule->match.has[at] || !test->asks)
+		return rule->match.has[at];
+	switch (ks_field_ask(piece->fields[piece->side], test)) {
+	case KS_FIELD_NO:
+		return false;
+	case KS_FIELD_YES:
+		ks_region_free(region, test->came);
+		return true;
+	case KS_FIELD_UNKNOWN:
+		ks_region_free(region, test->came);
+		ks_region_fix(region, test->unknown, !test->negated);
+		return true;
+	default:
+		return true;
+	}
+}
+
+static int rule_run(struct walk *walk, struct ks_import_rule *rule, const struct logs *logs,
 		    const struct pieces *pieces, struct pieces *next)
 {
+	struct rule_call call = { .rule = rule, .logs = logs };
 	int err = 0;
 
 	for (size_t i = 0; !err && i < pieces->count; i++) {
 		const struct ks_piece *piece = &pieces->list[i];
-		const unsigned at = piece->region.family == KS_IPV6;
 		struct ks_piece both = *piece;
 
-		if (!rule->match.has[at] ||
-		    !ks_regions_overlap(&rule->match.of[at], &piece->region, &walk->import->steps)) {
+		if (!region_find(rule, piece, &call.region) ||
+		    !ks_regions_overlap(&call.region, &piece->region, &walk->import->steps)) {
 			err = pieces_add(walk, next, piece);
 			continue;
 		}
-		err = ks_region_intersect(&walk->import->pool, &piece->region, &rule->match.of[at],
-					  &walk->import->steps, &both.region);
-		err = err ? err : rule_apply(walk, rule, logs, piece, &both, next);
+		err = ks_region_intersect(&walk->import->pool, &piece->region, &call.region, &walk->import->steps,
+					  &both.region);
+		err = err ? err : rule_apply(walk, &call, piece, &both, next);
 	}
 	return err;
 }
@@ -397,7 +522,7 @@ static int chain_run(struct walk *walk, struct ks_import_chain *chain, struct pi
 	struct logs logs = { 0 };
 	int err = 0;
 
-	for (const struct ks_import_rule *rule = chain->first; !err && rule && pieces->count; rule = rule->next) {
+	for (struct ks_import_rule *rule = chain->first; !err && rule && pieces->count; rule = rule->next) {
 		struct pieces next = { 0 };
 
 		if (rule->kind == KS_IMPORT_LOG && logs.count < LOGS_MAX)
@@ -434,7 +559,7 @@ static int policy_add(struct walk *walk, const struct ks_import_base *base, cons
 	if (!left->count)
 		return err;
 	for (size_t i = 0; !err && i < left->count; i++) {
-		if (ks_piece_limits_equal(&left->list[i], piece))
+		if (ks_pieces_are_alike(&left->list[i], piece))
 			continue;
 		entry.piece = left->list[i];
 		err = ks_flat_add(walk->import, walk->flat, &entry);
@@ -449,9 +574,12 @@ int ks_flatten(struct ks_import *import, const struct ks_import_base *base, cons
 	       enum ks_flat_mode mode, struct ks_flat *flat)
 {
 	struct pieces pieces = { 0 }, returned = { 0 };
-	struct walk walk = {
-		.import = import, .flat = flat, .mode = mode, .translates = base->translates, .returned = &returned
-	};
+	struct walk walk = { .import = import,
+			     .flat = flat,
+			     .mode = mode,
+			     .translates = base->translates,
+			     .hook = base->hook,
+			     .returned = &returned };
 	int err;
 
 	if (!base->families[piece->region.family == KS_IPV6]) /* it does not see these */

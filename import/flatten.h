@@ -10,6 +10,9 @@
 
 #define KS_PIECE_LIMITS 4U
 
+/* The packets of a flow that a walk is about. */
+enum ks_side { KS_SIDE_FIRST, KS_SIDE_LATER, KS_SIDE_ANSWER, KS_SIDES };
+
 /* Packets on their way through chains, and what rules have said of them so far. */
 struct ks_piece {
 	struct ks_region region;
@@ -18,6 +21,13 @@ struct ks_piece {
 	bool crowded; /* by more limits than that */
 	bool logged;
 	const char *label;
+	enum ks_side side; /* that rules are asked about */
+	bool alters; /* fields change, also those that no rule asks for */
+	struct ks_field_bits fields[KS_SIDES][KS_FIELDS];
+	struct ks_import_rule *changed[KS_SIDES][KS_FIELDS]; /* the last rule that did */
+	struct ks_import_rule *unsaid; /* one whose change no rule of ours makes, */
+	const char *unsaid_why;
+	bool routed; /* and it changed a mark when it was known where the packet goes */
 };
 
 struct ks_flat_entry {
@@ -44,8 +54,14 @@ enum ks_flat_mode {
 	KS_FLAT_HELPING, /* those that come to a rule which gives a helper to their flow */
 };
 
-/* Returns true if the same limits count both. */
-bool ks_piece_limits_equal(const struct ks_piece *a, const struct ks_piece *b);
+/* Returns true if the same limits count both, and the same was changed of them. */
+bool ks_pieces_are_alike(const struct ks_piece *a, const struct ks_piece *b);
+
+/* A piece of which nothing was changed yet: it has no tag. */
+void ks_piece_begin(struct ks_piece *piece);
+
+/* Makes nothing known of what rules change. */
+void ks_piece_forget(const struct ks_import *import, struct ks_piece *piece);
 
 /* Bounds a piece by the limits of another one, too. */
 void ks_piece_bound_as(struct ks_piece *piece, const struct ks_piece *other);

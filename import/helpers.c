@@ -62,6 +62,7 @@ static int base_take(struct ks_import *import, const struct ks_import_base *base
 		piece.region.from &= base->hook == KS_HOOK_PRE ? ~(1ULL << KS_ZONE_SELF) : ~0ULL;
 	else
 		ks_plan_restrict(import, base->hook, &piece.region);
+	ks_piece_forget(import, &piece);
 	ks_region_free(&piece.region, KS_VAR_FORWARDED);
 	ks_region_free(&piece.region, KS_VAR_OWN);
 	ks_region_fix(&piece.region, KS_VAR_OPENS, true);

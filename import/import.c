@@ -73,18 +73,21 @@ static void import_begin_again(struct ks_import *import, const struct ks_import 
 	ks_import_init(import);
 	memcpy(import->zone, first->zone, sizeof(import->zone));
 	import->zones = first->zones;
-	import->marks = first->marks;
+	memcpy(import->alters, first->alters, sizeof(import->alters));
+	memcpy(import->asks, first->asks, sizeof(import->asks));
+	import->plain = first->plain;
 	import->filled = first->filled;
 }
 
 static int text_import(enum ks_import_form form, const char *text, size_t length, const char *origin, FILE *out,
-		       struct ks_import_outcome *outcome, struct ks_import *import)
+		       struct ks_import_outcome *outcome, struct ks_import *import, bool plain)
 {
 	ks_auto_import struct ks_import first;
 	struct ks_plan plan;
 	int err;
 
 	ks_import_init(&first);
+	first.plain = plain;
 	err = forms[form].read(&first, text, length);
 	import_begin_again(import, &first);
 	if (err) {
@@ -100,6 +103,15 @@ static int text_import(enum ks_import_form form, const char *text, size_t length
 	return err ? err : ks_plan_write(import, &plan, origin, out, outcome);
 }
 
+static bool has_changes(const struct ks_import *import)
+{
+	bool changes = false;
+
+	for (unsigned field = 0; field < KS_FIELDS; field++)
+		changes |= import->alters[field];
+	return changes;
+}
+
 int ks_import(enum ks_import_form form, const char *text, size_t length, const char *origin, FILE *out,
 	      struct ks_import_outcome *outcome, char error[KS_IMPORT_ERROR])
 {
@@ -108,7 +120,12 @@ int ks_import(enum ks_import_form form, const char *text, size_t length, const c
 	int err;
 
 	ks_import_init(&import);
-	err = text_import(form, text, length, origin, out, &made, &import);
+	err = text_import(form, text, length, origin, out, &made, &import, false);
+	if (err == -E2BIG && has_changes(&import)) { /* they part packets in more ways than there may be rules */
+		ks_import_fini(&import);
+		ks_import_init(&import);
+		err = text_import(form, text, length, origin, out, &made, &import, true);
+	}
 	if (err)
 		return explain(&import, err, error);
 	*outcome = made;

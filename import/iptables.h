@@ -52,6 +52,15 @@ int ks_iptables_limit_end(struct ks_iptables *ipt);
 /* Reads the target of -j or -g and its options: all words that are left. Returns 0 or -errno. */
 int ks_iptables_target(struct ks_iptables *ipt, const char *name);
 
+/* The value of an option of the target; NULL if it has none. With `alone` the option itself, if it is there. */
+const char *ks_iptables_option(const struct ks_iptables *ipt, const char *option, bool alone);
+
+/* Targets that change a field (iptables_alter.c). Return 0 or -errno. */
+int ks_iptables_mark(struct ks_iptables *ipt);
+int ks_iptables_connmark(struct ks_iptables *ipt);
+int ks_iptables_dscp(struct ks_iptables *ipt);
+int ks_iptables_tos(struct ks_iptables *ipt);
+
 /* An option and its values as a condition that nothing of ours says. */
 int ks_iptables_unsaid(struct ks_iptables *ipt, const char *option, bool negated);
 

@@ -362,7 +362,11 @@ static int read_dscp(struct ks_iptables *ipt, const char *value, bool negated)
 
 	if (ks_value_number(value, 0, 63, &dscp))
 		return ks_draft_unsaid(&ipt->draft, "--dscp", negated);
-	return number_read(ipt, KS_WORD_DSCP, 63, (__u32)dscp, (__u32)dscp, negated);
+	return ks_draft_field(
+		&ipt->draft,
+		&(struct ks_field_test){
+			.field = KS_FIELD_DSCP, .value = (__u32)dscp, .mask = KS_FIELD_DSCP_BITS, .negated = negated },
+		KS_WORD_DSCP, ks_import_format(ipt->import, "%u", (unsigned)dscp));
 }
 
 static int read_mac(struct ks_iptables *ipt, const char *value, bool negated)
@@ -384,15 +388,17 @@ static int read_mark(struct ks_iptables *ipt, const char *value, bool negated)
 	char text[PART];
 
 	snprintf(text, sizeof(text), "%.*s", slash ? (int)KS_MIN(slash - value, PART - 1) : PART - 1, value);
-	if (ipt->import->marks || !strcmp(ipt->module, "connmark") || ks_value_number(text, 0, 0xffffffffU, &mark) ||
+	if (!strcmp(ipt->module, "connmark") || ks_value_number(text, 0, 0xffffffffU, &mark) ||
 	    (slash && ks_value_number(slash + 1, 1, 0xffffffffU, &mask)) || mark & ~mask)
 		return ks_draft_unsaid(&ipt->draft, ks_import_format(ipt->import, "--mark %.60s", value), negated);
-	return ks_draft_condition(&ipt->draft, KS_WORD_MARK,
-				  mask == 0xffffffffU
-					  ? ks_import_format(ipt->import, "0x%llx", (unsigned long long)mark)
-					  : ks_import_format(ipt->import, "0x%llx/0x%llx", (unsigned long long)mark,
-							     (unsigned long long)mask),
-				  negated);
+	return ks_draft_field(
+		&ipt->draft,
+		&(struct ks_field_test){
+			.field = KS_FIELD_MARK, .value = (__u32)mark, .mask = (__u32)mask, .negated = negated },
+		KS_WORD_MARK,
+		mask == 0xffffffffU ? ks_import_format(ipt->import, "0x%llx", (unsigned long long)mark)
+				    : ks_import_format(ipt->import, "0x%llx/0x%llx", (unsigned long long)mark,
+						       (unsigned long long)mask));
 }
 
 /*

@@ -40,8 +40,7 @@ static int target_parse(struct ks_import *import, const char *value, struct ks_i
 	return target->address ? 0 : -ENOMEM;
 }
 
-/* The value of an option of the target; NULL if it has none. Flags are looked for, too. */
-static const char *option_find(const struct ks_iptables *ipt, const char *option, bool alone)
+const char *ks_iptables_option(const struct ks_iptables *ipt, const char *option, bool alone)
 {
 	for (unsigned i = ipt->words.at; i < ipt->words.count; i++) {
 		if (!strcmp(ipt->words.word[i], option))
@@ -53,12 +52,13 @@ static const char *option_find(const struct ks_iptables *ipt, const char *option
 static int translate(struct ks_iptables *ipt, enum ks_verdict_kind kind, const char *option)
 {
 	struct ks_import_rule *rule = &ipt->draft.rule;
-	const char *value = option_find(ipt, option, false);
+	const char *value = ks_iptables_option(ipt, option, false);
 	char ports[PART];
 	int err = 0;
 
 	rule->kind = kind;
-	rule->target.random = option_find(ipt, "--random", true) || option_find(ipt, "--random-fully", true);
+	rule->target.random =
+		ks_iptables_option(ipt, "--random", true) || ks_iptables_option(ipt, "--random-fully", true);
 	if (value && option[5] == 'p') { /* --to-ports */
 		snprintf(ports, sizeof(ports), ":%s", value);
 		value = ports;
@@ -104,7 +104,7 @@ static int read_netmap(struct ks_iptables *ipt)
 
 static int label_read(struct ks_iptables *ipt, const char *option)
 {
-	const char *label = option_find(ipt, option, false);
+	const char *label = ks_iptables_option(ipt, option, false);
 
 	ipt->draft.rule.kind = KS_IMPORT_LOG;
 	ipt->draft.rule.label = label;
@@ -129,10 +129,10 @@ static int read_ulog(struct ks_iptables *ipt)
 static int read_ct(struct ks_iptables *ipt)
 {
 	static const char *const helpers[] = { "ftp", "irc", "pptp", "rtsp", "sip", "tftp" };
-	const char *helper = option_find(ipt, "--helper", false);
+	const char *helper = ks_iptables_option(ipt, "--helper", false);
 
 	ipt->draft.rule.kind = KS_IMPORT_SKIPPED;
-	if (option_find(ipt, "--notrack", true))
+	if (ks_iptables_option(ipt, "--notrack", true))
 		ipt->draft.rule.kind = KS_IMPORT_UNTRACK;
 	for (size_t i = 0; helper && i < KS_ARRAY_SIZE(helpers); i++) {
 		if (!strcmp(helpers[i], helper)) {
@@ -150,27 +150,15 @@ static int read_untrack(struct ks_iptables *ipt)
 	return 0;
 }
 
-static int read_mark(struct ks_iptables *ipt)
-{
-	ipt->import->marks = true;
-	ipt->draft.rule.kind = KS_IMPORT_SKIPPED;
-	return ks_import_note(ipt->import, "a rule here gives marks to what it allows: 'allow ... set mark 0x1'");
-}
-
-static int read_dscp(struct ks_iptables *ipt)
-{
-	ipt->draft.rule.kind = KS_IMPORT_SKIPPED;
-	return ks_import_note(ipt->import, "a rule here gives them to what it allows: 'allow ... set dscp ef'");
-}
-
 /* "--set-mss 1360", "--clamp-mss-to-pmtu" */
 static int read_mss(struct ks_iptables *ipt)
 {
-	const char *value = option_find(ipt, "--set-mss", false);
+	const char *value = ks_iptables_option(ipt, "--set-mss", false);
 	__u64 mss = KS_IMPORT_MSS_MTU;
 
 	ipt->draft.rule.kind = KS_IMPORT_SKIPPED;
-	if (value ? ks_value_number(value, 536, 65495, &mss) != 0 : !option_find(ipt, "--clamp-mss-to-pmtu", true))
+	if (value ? ks_value_number(value, 536, 65495, &mss) != 0
+		  : !ks_iptables_option(ipt, "--clamp-mss-to-pmtu", true))
 		return ks_import_note(ipt->import, "this is no MSS here");
 	ks_import_match_mss(ipt->import, &ipt->draft.match[0], (unsigned)mss);
 	return 0;
@@ -184,7 +172,7 @@ static int read_set(struct ks_iptables *ipt)
 
 	ipt->draft.rule.kind = KS_IMPORT_SKIPPED;
 	for (size_t i = 0; !err && i < KS_ARRAY_SIZE(options); i++) {
-		const char *name = option_find(ipt, options[i], false);
+		const char *name = ks_iptables_option(ipt, options[i], false);
 
 		if (name)
 			err = ks_import_fill(ipt->import, name);
@@ -214,8 +202,8 @@ static const struct {
 	{ "ULOG", read_ulog },
 	{ "NOTRACK", read_untrack },
 	{ "CT", read_ct },
-	{ "MARK", read_mark },
-	{ "CONNMARK", read_mark },
+	{ "MARK", ks_iptables_mark },
+	{ "CONNMARK", ks_iptables_connmark },
 	{ "CONNSECMARK", read_skipped },
 	{ "SECMARK", read_skipped },
 	{ "TCPMSS", read_mss },
@@ -223,8 +211,8 @@ static const struct {
 	{ "AUDIT", read_skipped },
 	{ "CHECKSUM", read_skipped },
 	{ "CLASSIFY", read_skipped },
-	{ "DSCP", read_dscp },
-	{ "TOS", read_dscp },
+	{ "DSCP", ks_iptables_dscp },
+	{ "TOS", ks_iptables_tos },
 	{ "TTL", read_skipped },
 	{ "HL", read_skipped },
 	{ "SET", read_set },

@@ -30,6 +30,16 @@ int ks_nft_match(struct ks_nft *nft, struct ks_draft *draft, const json_t *left,
 /* Applies the statements of a rule from `at` on, and appends what it is to the chain. Returns 0 or -errno. */
 int ks_nft_statements(struct ks_nft *nft, struct ks_draft *draft, const json_t *list, size_t at);
 
+/* The code point of a name; -1 for none. */
+int ks_nft_dscp(const char *name);
+
+/* A statement that sets a field, and what is changed so far, before a condition or the end of the rule. Return 0 or -errno. */
+int ks_nft_mangle(struct ks_nft *nft, struct ks_draft *draft, const json_t *mangle);
+int ks_nft_changes_end(struct ks_nft *nft, struct ks_draft *draft);
+
+/* Drops packets of which nobody here knows what becomes. Returns 0 or -errno. */
+int ks_nft_refuse(struct ks_nft *nft, struct ks_draft *draft, const char *what);
+
 /* A chain of the table that is read. Returns 0 or -errno. */
 int ks_nft_chain(struct ks_nft *nft, const char *name, struct ks_import_chain **chain);
 

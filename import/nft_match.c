@@ -135,7 +135,7 @@ static int match_word(const struct wish *wish, enum ks_import_word word, name_fn
 }
 
 /* cs1, af11 and their like (RFC 2474, 2597, 3246). */
-static int dscp_number(const char *name)
+int ks_nft_dscp(const char *name)
 {
 	if (!strncmp(name, "cs", 2) && name[2] >= '0' && name[2] <= '7' && !name[3])
 		return (name[2] - '0') * 8;
@@ -145,6 +145,24 @@ static int dscp_number(const char *name)
 	       : !strcmp(name, "va")			    ? 44
 	       : !strcmp(name, "df") || !strcmp(name, "be") ? 0
 							    : -1;
+}
+
+/* A field that rules of the text may change before: then one value of it can be asked for. */
+static int match_field(const struct wish *wish, enum ks_import_word word, enum ks_field field, name_fn *name, __u32 max)
+{
+	struct ks_field_test test = { .field = field, .mask = max, .negated = wish->negated };
+	struct ks_spans spans[2];
+	int err;
+
+	if (!wish->nft->import->alters[field])
+		return match_word(wish, word, name, max);
+	err = numbers_read(wish, name, max, spans);
+	if (err == -ENOMEM || err == -E2BIG)
+		return err;
+	if (err || spans[0].count != 1 || spans[0].list[0].lo[1] != spans[0].list[0].hi[1])
+		return unsaid(wish);
+	test.value = (__u32)spans[0].list[0].lo[1];
+	return ks_draft_field(wish->draft, &test, word, ks_import_format(wish->nft->import, "%u", test.value));
 }
 
 static int proto_number(const char *name)
@@ -444,7 +462,7 @@ static int match_ip(const struct wish *wish, bool v4, const char *field)
 	if (!strcmp(field, v4 ? "ttl" : "hoplimit"))
 		return match_word(wish, KS_WORD_TTL, NULL, 255);
 	if (!strcmp(field, "dscp"))
-		return match_word(wish, KS_WORD_DSCP, dscp_number, 63);
+		return match_field(wish, KS_WORD_DSCP, KS_FIELD_DSCP, ks_nft_dscp, KS_FIELD_DSCP_BITS);
 	if (v4 && !strcmp(field, "length"))
 		return match_word(wish, KS_WORD_LENGTH, NULL, 65535);
 	return unsaid(wish);
@@ -508,8 +526,8 @@ static int match_meta(const struct wish *wish, const char *key)
 		return match_word(wish, KS_WORD_LENGTH, NULL, 65535);
 	if (!strcmp(key, "skuid"))
 		return match_users(wish);
-	if (!strcmp(key, "mark") && !wish->nft->import->marks)
-		return match_word(wish, KS_WORD_MARK, NULL, NUMBER_MAX);
+	if (!strcmp(key, "mark"))
+		return match_field(wish, KS_WORD_MARK, KS_FIELD_MARK, NULL, NUMBER_MAX);
 	return unsaid(wish);
 }
 

@@ -10,8 +10,6 @@
 #include "import/nft.h"
 #include "policy/value.h"
 
-#define MSS_MIN 536
-#define MSS_MAX 65495
 #define RATE_MAX 1000000000
 
 /* Appends the rule, with its verdict. Limits that ours cannot count so are conditions that nothing says. */
@@ -38,10 +36,11 @@ static int aside(struct ks_nft *nft, const struct ks_draft *draft, enum ks_verdi
 	copy.rule.kind = kind;
 	copy.rule.label = label;
 	copy.rule.limit = NULL;
+	copy.rule.changes = 0;
 	return ks_draft_end(&copy, nft->chain);
 }
 
-static int refuse(struct ks_nft *nft, struct ks_draft *draft, const char *what)
+int ks_nft_refuse(struct ks_nft *nft, struct ks_draft *draft, const char *what)
 {
 	draft->rule.trouble = ks_import_format(nft->import, "nobody here knows what %.40s does with them", what);
 	return draft->rule.trouble ? verdict_end(nft, draft, KS_IMPORT_DROP) : -ENOMEM;
@@ -192,24 +191,6 @@ static int helper_read(struct ks_nft *nft, struct ks_draft *draft, const json_t 
 	return type ? aside(nft, draft, KS_IMPORT_HELPER, type) : ks_import_note(nft->import, "no such helper here");
 }
 
-static int mangle_read(struct ks_nft *nft, const struct ks_draft *draft, const json_t *mangle)
-{
-	const json_t *key = json_object_get(mangle, "key"), *value = json_object_get(mangle, "value");
-	const char *route = json_string_value(json_object_get(json_object_get(value, "rt"), "key"));
-	const json_int_t mss = route && !strcmp(route, "mtu") ? KS_IMPORT_MSS_MTU : json_integer_value(value);
-
-	if (!json_object_get(key, "tcp option")) {
-		nft->import->marks |= json_object_get(key, "meta") != NULL;
-		return ks_import_note(nft->import,
-				      "a rule here gives marks, and code points, to what it allows: 'allow ... "
-				      "set mark 0x1'");
-	}
-	if (mss != KS_IMPORT_MSS_MTU && (mss < MSS_MIN || mss > MSS_MAX))
-		return ks_import_note(nft->import, "this is no MSS here");
-	ks_import_match_mss(nft->import, &draft->match[0], (unsigned)mss);
-	return 0;
-}
-
 /* --- loops --- */
 
 static const json_t *key_of(const json_t *entry)
@@ -278,7 +259,7 @@ static int map_read(struct ks_nft *nft, const struct ks_draft *draft, const json
 	size_t i;
 
 	if (!entries || nft->loops == KS_NFT_LOOPS)
-		return refuse(nft, &copy, "a map that changes");
+		return ks_nft_refuse(nft, &copy, "a map that changes");
 	json_array_foreach(entries, i, entry)
 	{
 		ks_auto_json json_t *verdict = json_pack("[O]", json_array_get(entry, 1));
@@ -439,11 +420,11 @@ static int statement_read(struct ks_nft *nft, struct ks_draft *draft, const char
 	if (!strcmp(name, "ct helper"))
 		return helper_read(nft, draft, value);
 	if (!strcmp(name, "mangle"))
-		return mangle_read(nft, draft, value);
+		return ks_nft_mangle(nft, draft, value);
 	if (!strcmp(name, "queue") || !strcmp(name, "tproxy") || !strcmp(name, "synproxy") || !strcmp(name, "fwd"))
-		return refuse(nft, draft, name);
+		return ks_nft_refuse(nft, draft, name);
 	if (!strcmp(name, "unread")) /* nft_list_rule.c */
-		return refuse(nft, draft, "the rest of the rule");
+		return ks_nft_refuse(nft, draft, "the rest of the rule");
 	return ks_draft_unsaid(draft, ks_import_format(nft->import, "%.100s", name), false);
 }
 
@@ -451,6 +432,19 @@ static int statement_read(struct ks_nft *nft, struct ks_draft *draft, const char
 static bool is_unknown_end(const char *name, const json_t *list, size_t at)
 {
 	return !strcmp(name, "xt") && at + 1 >= json_array_size(list);
+}
+
+/* Statements behind which fewer packets may go on. */
+static bool is_condition(const char *name)
+{
+	static const char *const others[] = { "counter", "log", "mangle", "notrack", "ct helper" };
+	bool found = false;
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(others); i++)
+		found |= !strcmp(others[i], name);
+	for (size_t i = 0; i < KS_ARRAY_SIZE(verdicts); i++)
+		found |= !strcmp(verdicts[i].name, name);
+	return !found;
 }
 
 int ks_nft_statements(struct ks_nft *nft, struct ks_draft *draft, const json_t *list, size_t at)
@@ -465,14 +459,20 @@ int ks_nft_statements(struct ks_nft *nft, struct ks_draft *draft, const json_t *
 							       : "";
 		const json_t *value = pair ? json_object_iter_value(pair) : NULL;
 
+		if (is_condition(name))
+			done = ks_nft_changes_end(nft, draft);
+		if (done)
+			return done;
 		if (!strcmp(name, "vmap"))
 			return map_read(nft, draft, value);
 		if (!strcmp(name, "match") && json_object_get(json_object_get(value, "left"), "concat"))
 			return concat_read(nft, draft, value, list, at);
-		done = is_unknown_end(name, list, at) ? refuse(nft, draft, "a rule of iptables")
+		done = is_unknown_end(name, list, at) ? ks_nft_refuse(nft, draft, "a rule of iptables")
 						      : verdict_read(nft, draft, name, value);
 		if (!done)
 			done = statement_read(nft, draft, name, value);
 	}
+	if (!done) /* no verdict makes the changes */
+		done = ks_nft_changes_end(nft, draft);
 	return KS_MIN(done, 0);
 }

@@ -19,6 +19,7 @@
 
 #include "core/header/icmp.h"
 #include "core/header/packet.h"
+#include "import/effects.h"
 
 #define STEPS_MAX (3U * KS_IMPORT_BASES)
 
@@ -35,21 +36,9 @@ struct plan {
 	struct step step[STEPS_MAX];
 	unsigned steps;
 	struct ks_plan_question question;
+	const struct ks_piece *begin; /* as it was before the first step */
+	bool alters; /* the steps were made, and are made again for what they change */
 };
-
-void ks_region_fix(struct ks_region *region, unsigned variable, bool in)
-{
-	const __u64 bit = 1ULL << variable;
-
-	region->in = in ? region->in | bit : region->in & ~bit;
-	region->out = in ? region->out & ~bit : region->out | bit;
-}
-
-void ks_region_free(struct ks_region *region, unsigned variable)
-{
-	region->in |= 1ULL << variable;
-	region->out |= 1ULL << variable;
-}
 
 /* --- answers --- */
 
@@ -160,6 +149,16 @@ static bool lets_pass(enum ks_verdict_kind verdict)
 
 static int steps_run(struct plan *plan, unsigned at, const struct ks_flat_entry *so_far);
 
+/* What a step makes of packets that pass: only its changes count. */
+static int altered_take(struct plan *plan, unsigned at, const struct ks_flat_entry *so_far,
+			const struct ks_flat_entry *entry)
+{
+	struct ks_flat_entry altered = *so_far;
+
+	altered.piece = entry->piece;
+	return steps_run(plan, at + 1, &altered);
+}
+
 /* An entry of a step, about the packets that were asked about. */
 static int entry_take(struct plan *plan, unsigned at, const struct ks_flat_entry *so_far, const struct ks_piece *asked,
 		      struct ks_flat_entry *entry)
@@ -177,6 +176,8 @@ static int entry_take(struct plan *plan, unsigned at, const struct ks_flat_entry
 	if (unsure && !entry->trouble)
 		entry->trouble = "it drops later packets of a flow, or answers, by what is not known of them here";
 	entry->target_zones = so_far->target_zones;
+	if (plan->alters)
+		return lets_pass(entry->verdict) ? altered_take(plan, at, so_far, entry) : 0;
 	if (!lets_pass(entry->verdict))
 		return ks_flat_add(plan->import, plan->flat, entry);
 	if (step->kind != STEP_FIRST || (!entry->rule && (so_far->rule || !entry->text))) {
@@ -188,17 +189,51 @@ static int entry_take(struct plan *plan, unsigned at, const struct ks_flat_entry
 	return steps_run(plan, at + 1, entry);
 }
 
+/* What passes goes by the rules once more, with those that change it: so only what passes is parted by them. */
+static int alter_run(const struct plan *plan, const struct ks_flat_entry *passes)
+{
+	struct ks_flat parts = { 0 };
+	struct plan again = { .import = plan->import, .flat = &parts, .question = plan->question, .alters = true };
+	struct ks_flat_entry begin = *passes;
+	int err;
+
+	for (unsigned i = 0; i < plan->steps; i++) {
+		if (plan->step[i].base->chain->alters)
+			again.step[again.steps++] = plan->step[i];
+	}
+	memcpy(begin.piece.fields, plan->begin->fields, sizeof(begin.piece.fields));
+	memcpy(begin.piece.changed, plan->begin->changed, sizeof(begin.piece.changed));
+	begin.piece.routed = plan->begin->routed;
+	begin.piece.alters = true;
+	err = again.steps ? steps_run(&again, 0, &begin) : 0;
+	begin.piece.alters = false;
+	for (unsigned side = 0; side < KS_SIDES; side++)
+		begin.piece.fields[side][KS_FIELD_TAG] = passes->piece.fields[side][KS_FIELD_TAG];
+	return err ? err : ks_effects_add(plan->import, &begin, &parts, plan->flat);
+}
+
+static int steps_end(struct plan *plan, struct ks_flat_entry *entry)
+{
+	entry->verdict = plan->question.untracked ? KS_IMPORT_UNTRACK : KS_IMPORT_ACCEPT;
+	if (!plan->alters && !plan->question.untracked)
+		return alter_run(plan, entry);
+	entry->piece.alters = false;
+	return ks_flat_add(plan->import, plan->flat, entry);
+}
+
 static int steps_run(struct plan *plan, unsigned at, const struct ks_flat_entry *so_far)
 {
+	static const enum ks_side sides[] = {
+		[STEP_ANSWER] = KS_SIDE_ANSWER, [STEP_LATER] = KS_SIDE_LATER, [STEP_FIRST] = KS_SIDE_FIRST
+	};
 	struct ks_flat flat = { 0 };
 	struct ks_piece asked = so_far->piece;
 	struct ks_flat_entry entry = *so_far;
 	int err;
 
-	if (at == plan->steps) {
-		entry.verdict = plan->question.untracked ? KS_IMPORT_UNTRACK : KS_IMPORT_ACCEPT;
-		return ks_flat_add(plan->import, plan->flat, &entry);
-	}
+	if (at == plan->steps)
+		return steps_end(plan, &entry);
+	asked.side = sides[plan->step[at].kind];
 	err = region_prepare(plan, &plan->step[at], &asked.region);
 	err = err ? err
 		  : ks_flatten(plan->import, plan->step[at].base, &asked,
@@ -245,6 +280,7 @@ int ks_plan_hook(struct ks_import *import, const struct ks_plan_question *questi
 	struct plan plan = { .import = import, .flat = flat, .question = *question };
 	const struct ks_flat_entry begin = { .piece = *piece, .verdict = KS_IMPORT_ACCEPT };
 
+	plan.begin = piece;
 	if (!question->untracked && question->hook != KS_HOOK_PRE)
 		hooks_add(&plan, hook_back(question->hook), STEP_ANSWER);
 	if (!question->untracked)
@@ -304,6 +340,7 @@ static int family_plan(struct ks_import *import, __u8 family, struct ks_plan *pl
 	int err;
 
 	ks_region_fill(&all.region, family, ks_import_zones(import) | 1ULL << KS_ZONE_SELF);
+	ks_piece_begin(&all);
 	err = ks_plan_untracked(import, &all, &plan->filter[at]);
 	err = err ? err : ks_plan_forwards(import, &all, &plan->filter[at]);
 	for (int hook = KS_HOOK_INPUT; !err && hook <= KS_HOOK_OUTPUT; hook++)
@@ -318,6 +355,30 @@ static int family_plan(struct ks_import *import, __u8 family, struct ks_plan *pl
 	return 0;
 }
 
+static bool chain_alters(const struct ks_import_chain *chain)
+{
+	for (const struct ks_import_rule *rule = chain->first; rule; rule = rule->next) {
+		if (rule->changes || (rule->chain && rule->chain->alters))
+			return true;
+	}
+	return false;
+}
+
+/* Finds the chains that change packets, until a round finds no further one. */
+static void alters_find(struct ks_import *import)
+{
+	bool found = !import->plain;
+
+	while (found) {
+		found = false;
+		for (struct ks_import_chain *chain = import->chains; chain; chain = chain->next) {
+			if (chain->alters || !chain_alters(chain))
+				continue;
+			chain->alters = found = true;
+		}
+	}
+}
+
 int ks_plan_make(struct ks_import *import, struct ks_plan *plan)
 {
 	static const __u8 families[2] = { KS_IPV4, KS_IPV6 };
@@ -325,6 +386,7 @@ int ks_plan_make(struct ks_import *import, struct ks_plan *plan)
 
 	*plan = (struct ks_plan){ 0 };
 	bases_sort(import);
+	alters_find(import);
 	for (unsigned i = 0; !err && i < 2; i++) {
 		if (import->families[i])
 			err = family_plan(import, families[i], plan);

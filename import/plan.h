@@ -31,10 +31,6 @@ int ks_plan_hook(struct ks_import *import, const struct ks_plan_question *questi
 /* The packets of a hook, as far as zones tell it. */
 void ks_plan_restrict(const struct ks_import *import, enum ks_hook hook, struct ks_region *region);
 
-/* Sets one side of a variable, or none: its packets may be in it and outside. */
-void ks_region_fix(struct ks_region *region, unsigned variable, bool in);
-void ks_region_free(struct ks_region *region, unsigned variable);
-
 /* New destinations and untracked packets come before the hooks: see translate.c. */
 int ks_plan_untracked(struct ks_import *import, const struct ks_piece *all, struct ks_flat *flat);
 int ks_plan_forwards(struct ks_import *import, const struct ks_piece *all, struct ks_flat *flat);

@@ -262,6 +262,20 @@ int ks_import_condition(struct ks_import *import, enum ks_import_word word, cons
 	return made->text ? (int)import->conditions++ : -ENOMEM;
 }
 
+void ks_region_fix(struct ks_region *region, unsigned variable, bool in)
+{
+	const __u64 bit = 1ULL << variable;
+
+	region->in = in ? region->in | bit : region->in & ~bit;
+	region->out = in ? region->out & ~bit : region->out | bit;
+}
+
+void ks_region_free(struct ks_region *region, unsigned variable)
+{
+	region->in |= 1ULL << variable;
+	region->out |= 1ULL << variable;
+}
+
 struct ks_named_spans *ks_import_set_find(const struct ks_import *import, const char *name)
 {
 	for (struct ks_named_spans *set = import->sets; set; set = set->next) {

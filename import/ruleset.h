@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 
+#include "import/field.h"
 #include "proof/region.h"
 
 #define KS_IMPORT_ZONES 60U /* as many as a policy has, less the one for all other interfaces */
@@ -92,6 +93,7 @@ enum ks_verdict_kind {
 	KS_IMPORT_REDIRECT, /* the box itself */
 	KS_IMPORT_SOURCE, /* a new source */
 	KS_IMPORT_MASQUERADE,
+	KS_IMPORT_ALTER, /* it changes fields of what goes on, and nothing else */
 	KS_IMPORT_SKIPPED, /* nothing of ours does it: only its line is kept */
 };
 
@@ -123,6 +125,10 @@ struct ks_import_rule {
 	bool over;
 	const char *label; /* LOG; HELPER: its name */
 	struct ks_import_target target;
+	struct ks_field_change change[KS_FIELDS]; /* to what it matches, before its verdict */
+	unsigned changes;
+	bool told; /* the policy has a change of this rule, or says why not */
+	struct ks_field_test test;
 	const char *trouble; /* SKIPPED, or what else is to be said: why it could not be said */
 	const char *text; /* the original line */
 	unsigned line;
@@ -133,6 +139,7 @@ struct ks_import_chain {
 	struct ks_import_rule *first, **last;
 	struct ks_import_chain *next;
 	bool running; /* a jump back would never end */
+	bool alters; /* a rule in it, or in a chain that it jumps to, changes packets */
 };
 
 /* A chain that packets come to by themselves, and what is done with those that it leaves undecided. */
@@ -162,7 +169,8 @@ struct ks_import {
 	unsigned mss; /* option mss; 0 without */
 	unsigned rest_mss; /* of the zone for all other interfaces */
 	bool families[2]; /* that the text is about */
-	bool marks; /* the text sets marks: what a mark is then is not known before */
+	bool alters[KS_FIELDS], asks[KS_FIELDS]; /* rules of the text change it, and ask what it has become */
+	bool plain; /* changes are not followed, and what is asked about them is not known */
 	struct ks_import_filled *filled; /* sets that rules of the text fill: what is in them is not known either */
 	const char *numbered; /* as lines, or otherwise */
 	unsigned line; /* that is read at the moment */
@@ -222,6 +230,10 @@ __u64 ks_import_zones(const struct ks_import *import);
 
 /* The variable of a condition. `text` is copied. Returns its number, -ENOMEM or -E2BIG. */
 int ks_import_condition(struct ks_import *import, enum ks_import_word word, const char *text);
+
+/* Sets one side of a variable, or none: its packets may be in it and outside. */
+void ks_region_fix(struct ks_region *region, unsigned variable, bool in);
+void ks_region_free(struct ks_region *region, unsigned variable);
 
 /* The run-time set of a name, with a name that ours may have. Returns 0 or -ENOMEM. */
 int ks_import_dynamic(struct ks_import *import, const char *name, struct ks_named_spans **set);

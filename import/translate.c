@@ -80,6 +80,7 @@ static int untracked_hook(struct ks_import *import, const struct ks_region *regi
 {
 	struct ks_piece piece = { .region = *region }, all;
 
+	ks_piece_begin(&piece);
 	ks_region_free(&piece.region, KS_VAR_OPENS);
 	ks_region_free(&piece.region, KS_VAR_TRACKED);
 	all = piece;
@@ -114,6 +115,7 @@ static int early_flatten(struct ks_import *import, const struct ks_import_base *
 {
 	struct ks_piece piece = *all;
 
+	ks_piece_forget(import, &piece);
 	piece.region.from &= base->hook == KS_HOOK_OUTPUT ? SELF : ~SELF;
 	ks_region_fix(&piece.region, KS_VAR_OPENS, true);
 	ks_region_fix(&piece.region, KS_VAR_TRACKED, true);
@@ -154,6 +156,7 @@ int ks_plan_untracked(struct ks_import *import, const struct ks_piece *all, stru
 struct forward {
 	struct ks_import *import;
 	const struct ks_flat_entry *entry;
+	const struct ks_piece *before; /* as it is when the bases before have let it pass */
 	struct ks_region region;
 	struct ks_flat *flat;
 	__u64 changing; /* variables that may be others for the new destination, */
@@ -299,8 +302,9 @@ static int zones_ask(const struct forward *forward, const struct ks_region *regi
 	int err = 0;
 
 	for (__u64 left = asked; !err && left; left &= left - 1) {
-		struct ks_piece piece = { .region = *region };
+		struct ks_piece piece = *forward->before;
 
+		piece.region = *region;
 		*zones = piece.region.to = left & -left;
 		*answers = (struct ks_flat){ 0 };
 		err = ks_plan_hook(forward->import, &question, &piece, answers);
@@ -346,6 +350,7 @@ static int forward_before(const struct forward *forward, struct ks_flat *answers
 {
 	struct ks_piece piece = { .region = forward->region };
 
+	ks_piece_begin(&piece);
 	ks_region_free(&piece.region, KS_VAR_OPENS);
 	ks_region_free(&piece.region, KS_VAR_TRACKED);
 	return ks_plan_hook(forward->import, &(struct ks_plan_question){ .hook = KS_HOOK_PRE }, &piece, answers);
@@ -375,6 +380,7 @@ static int forward_take(struct forward *forward)
 		return forward_refuse(forward, trouble);
 	err = forward_before(forward, &before);
 	for (size_t i = 0; !err && i < before.count; i++) {
+		forward->before = &before.list[i].piece;
 		forward->region = before.list[i].piece.region;
 		if (before.list[i].verdict == KS_IMPORT_ACCEPT)
 			err = forward_behind(forward);
@@ -495,6 +501,7 @@ int ks_plan_sources(struct ks_import *import, const struct ks_piece *all, struct
 	struct ks_piece piece = *all;
 	int err = 0;
 
+	ks_piece_forget(import, &piece);
 	piece.region.to &= ~SELF;
 	ks_region_fix(&piece.region, KS_VAR_OPENS, true);
 	ks_region_fix(&piece.region, KS_VAR_TRACKED, true);

@@ -16,6 +16,7 @@
 
 #include "core/header/packet.h"
 #include "import/clauses.h"
+#include "import/effects.h"
 #include "text/memory_file.h"
 
 #define SELF (1ULL << KS_ZONE_SELF)
@@ -215,8 +216,17 @@ static void origin_write(FILE *out, const struct ks_flat_entry *entry)
 		fprintf(out, "  # %u", entry->line);
 }
 
+/* Returns true if flows of the rule have packets that others may have changed. */
+static bool has_effects(const struct ks_clause_rule *rule)
+{
+	return !rule->translates && !denies(rule->verdict) && rule->verdict != KS_IMPORT_UNTRACK &&
+	       rule->verdict != KS_IMPORT_HELPER;
+}
+
 static void rule_end(struct writer *writer, const struct ks_clause_rule *rule, const struct ks_flat_entry *entry)
 {
+	if (has_effects(rule))
+		ks_effects_write(writer->out, entry);
 	if (rule->translates)
 		source_write(writer, entry);
 	if (!rule->translates && (rule->verdict == KS_IMPORT_FORWARD || rule->verdict == KS_IMPORT_REDIRECT))
@@ -255,6 +265,21 @@ static bool was_said(struct writer *writer, unsigned line, const char *trouble)
 	return false;
 }
 
+/* A change of packets that the rule does not have, in the words of the rule that makes it. */
+static void effects_comment(struct writer *writer, const struct ks_flat_entry *entry)
+{
+	struct ks_flat_entry shown = { 0 };
+	struct ks_import_rule *unsaid = entry->piece.unsaid;
+
+	if (unsaid)
+		unsaid->told = true;
+	if (!unsaid || was_said(writer, unsaid->line, entry->piece.unsaid_why))
+		return;
+	shown.line = unsaid->line;
+	shown.text = unsaid->text;
+	comment_write(writer, &shown, "left out, here and further on", entry->piece.unsaid_why);
+}
+
 static void rule_write(struct writer *writer, const struct ks_clause_rule *rule, const struct ks_flat_entry *entry)
 {
 	const char *trouble = ks_clauses_trouble(&writer->clauses, rule);
@@ -277,6 +302,8 @@ static void rule_write(struct writer *writer, const struct ks_clause_rule *rule,
 	if (trouble)
 		comment_write(writer, entry, entry->trouble ? "denied" : "denies more than it did", trouble);
 	*(trouble ? &writer->outcome->broader : &writer->outcome->exact) += 1;
+	if (has_effects(rule))
+		effects_comment(writer, entry);
 	rule_print(writer, rule, entry);
 }
 
@@ -306,7 +333,7 @@ static bool entries_are_same(const struct ks_flat_entry *v4, const struct ks_fla
 	const struct ks_region *a = &v4->piece.region, *b = &v6->piece.region;
 
 	return v4->verdict == v6->verdict && v4->line == v6->line && v4->text == v6->text &&
-	       v4->translation == v6->translation && ks_piece_limits_equal(&v4->piece, &v6->piece) &&
+	       v4->translation == v6->translation && ks_pieces_are_alike(&v4->piece, &v6->piece) &&
 	       v4->piece.logged == v6->piece.logged && v4->piece.label == v6->piece.label &&
 	       v4->trouble == v6->trouble && a->from == b->from && a->to == b->to && a->in == b->in &&
 	       a->out == b->out && protos_are_same(a, b) &&
@@ -407,6 +434,28 @@ static void families_write(const struct ks_import *import, FILE *out)
 		import->families[0] ? "ipv6" : "ipv4");
 }
 
+/* Notes the changes of rules that the policy does not make, and of which no rule before says why. */
+static int changes_note(struct ks_import *import)
+{
+	int err = 0;
+
+	for (struct ks_import_chain *chain = import->chains; chain; chain = chain->next) {
+		bool told = false;
+
+		for (const struct ks_import_rule *rule = chain->first; !err && rule; rule = rule->next) {
+			const bool same = rule->next && rule->next->line == rule->line;
+
+			told |= rule->told || !rule->changes || rule->change[0].field == KS_FIELD_TAG;
+			import->line = rule->line;
+			import->text = rule->text;
+			if (!same && !told)
+				err = ks_import_note(import, "no rule here changes the packets of a flow so");
+			told = same && told;
+		}
+	}
+	return err;
+}
+
 static void notes_write(struct writer *writer)
 {
 	if (writer->import->notes)
@@ -461,6 +510,7 @@ static int body_write(struct writer *writer, const struct ks_plan *plan, bool co
 	writer->counts = counts;
 	rules_write(writer, plan);
 	if (!counts) {
+		writer->clauses.failed |= changes_note(writer->import) != 0;
 		if (writer->import->mss)
 			fprintf(file.out, "\noption mss %u\n", writer->import->mss);
 		notes_write(writer);

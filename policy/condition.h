@@ -3,6 +3,7 @@
 #ifndef KS_POLICY_CONDITION_H
 #define KS_POLICY_CONDITION_H
 
+#include "policy/dscp.h"
 #include "policy/ast.h"
 #include "policy/cgroup.h"
 #include "policy/compile.h"
@@ -51,15 +52,8 @@ int ks_read_user(struct ks_parser *p, struct ks_ast_conditions *conditions);
 int ks_read_dscp(struct ks_parser *p, struct ks_ast_conditions *conditions);
 void ks_print_dscp(__u64 dscp, FILE *out);
 
-/* The code point of a name such as "ef", or of a number; -1 if it is none. */
-int ks_dscp_from_text(const char *text);
-
 /* Complains about a word that is none. Returns -EINVAL. */
 int ks_dscp_unknown(struct ks_parser *p, const struct ks_token *token);
-
-/* The name of a code point, or its number. Returns buf or a constant. */
-#define KS_DSCP_TEXT 12
-const char *ks_dscp_text(unsigned dscp, char buf[KS_DSCP_TEXT]);
 
 /* "SA" of the flags of TCP. Returns buf. */
 #define KS_FLAGS_TEXT 9

@@ -100,7 +100,8 @@ STEPS = {
         eth0 198.51.100.9:4005 > self 203.0.113.1:8443 tcp syn => allow as 198.51.100.9:4005 > 10.0.0.6:443
         eth0 198.51.100.9:4000 > self 203.0.113.1:16390 udp => allow as 198.51.100.9:4000 > 10.0.0.8:16390
         eth0 198.51.100.9:4000 > self 203.0.113.1:8444 tcp syn => deny
-        eth1 10.1.0.9:4000 > eth0 198.51.100.9:25 tcp syn => allow
+        eth1 10.1.0.9:4000 > eth0 198.51.100.9:25 tcp syn => allow mark 16
+        eth1 [2001:db8::9]:4000 > eth0 [2001:db8:1::9]:25 tcp syn => allow mark 0
         eth0 198.51.100.9:4001 > eth1 10.0.0.9:25 tcp syn => deny
         """,
     'nft-unread-list': """

@@ -129,3 +129,85 @@ def test_iptables_target_first(keepstate, rule, allow):
         return
     rules = [line for line in allowed(keepstate, 'iptables-save', text) if ' to self ' in f'{line} ']
     assert rules == [f'allow to self {what}' for what in allow]
+
+
+MARKS = """*mangle
+:PREROUTING ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+:lines - [0:0]
+{}COMMIT
+*filter
+:INPUT DROP [0:0]
+:FORWARD DROP [0:0]
+:OUTPUT DROP [0:0]
+-A FORWARD -m state --state ESTABLISHED -j ACCEPT
+{}COMMIT
+"""
+PASS = '-A FORWARD -i eth1 -o eth0 -p tcp -j ACCEPT\n'
+WHOLE = 'allow from eth1 to eth0 tcp'
+
+
+@pytest.mark.parametrize('mangle, rules', [
+    ('-A PREROUTING -i eth1 -j MARK --set-xmark 0x1/0xffffffff\n', [f'{WHOLE} set mark 0x1']),
+    ('-A PREROUTING -i eth1 -p tcp -m tcp --dport 80 -j MARK --set-xmark 0x1/0xf\n', [f'{WHOLE} port 80 set mark 0x1/0xf', WHOLE]),
+    ('-A PREROUTING -i eth0 -j MARK --set-mark 2\n', [f'{WHOLE} set reply mark 0x2']),
+    ('-A PREROUTING -j MARK --set-mark 2\n', [f'{WHOLE} set mark 0x2 set reply mark 0x2']),
+    ('-A PREROUTING -i eth1 -j MARK --or-mark 0x10\n-A PREROUTING -i eth1 -j MARK --and-mark 0xfffffffe\n',
+     [f'{WHOLE} set mark 0x10/0x11']),
+    # The last one stays, and a chain may be left before.
+    ('-A PREROUTING -i eth1 -j MARK --set-mark 1\n-A PREROUTING -s 10.0.0.0/8 -i eth1 -j lines\n'
+     '-A lines -d 192.0.2.0/24 -j RETURN\n-A lines -j MARK --set-mark 2\n',
+     [f'{WHOLE} source 10.0.0.0/8 destination not 192.0.2.0/24 set mark 0x2', f'{WHOLE} set mark 0x1']),
+    # Of the first packet alone, where it is known where it goes, or of a connection: nothing says that.
+    ('-A PREROUTING -i eth1 -m state --state NEW -j MARK --set-mark 1\n', [WHOLE]),
+    ('-A FORWARD -i eth1 -j MARK --set-mark 1\n', [WHOLE]),
+    ('-A PREROUTING -i eth1 -j MARK --set-xmark 0x3/0x1\n', [WHOLE]),
+    ('-A PREROUTING -i eth1 -j MARK --set-mark 1\n-A PREROUTING -j CONNMARK --restore-mark\n', [WHOLE]),
+    ('-A PREROUTING -i eth1 -m string --string x --algo bm -j MARK --set-mark 1\n', [WHOLE]),
+    ('-A POSTROUTING -o eth0 -p tcp -m tcp --dport 5060 -j DSCP --set-dscp 0x2e\n', [f'{WHOLE} port 5060 set dscp ef', WHOLE]),
+    ('-A FORWARD -i eth0 -p tcp -m tcp --sport 5060 -j DSCP --set-dscp-class AF31\n', [f'{WHOLE} port 5060 set reply dscp af31', WHOLE]),
+    ('-A FORWARD -o eth0 -j TOS --set-tos 0x10/0xfc\n', [f'{WHOLE} set dscp 4']),
+    ('-A FORWARD -o eth0 -j TOS --set-tos 0x10/0xff\n', [WHOLE]),
+])
+def test_iptables_changes(keepstate, mangle, rules):
+    """What a text gives to all packets of one side is `set`; what cannot be said so has a comment with its line."""
+    policy = keepstate('import', 'iptables-save', '-', stdin=MARKS.format(mangle, PASS).encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    assert [line for line in re.sub('  #.*', '', policy).splitlines() if line.startswith('allow from')] == rules
+    said = ' set ' in ''.join(rules)
+    assert said or re.search('^# line [67]: -A .*(MARK|TOS)', policy, re.M)
+
+
+@pytest.mark.parametrize('mangle, asks, rules', [
+    ('-i eth1 -p tcp -m tcp --dport 80 -j MARK --set-mark 1', '--mark 0x1', ['tcp port 80 set mark 0x1', 'mark 0x1']),
+    ('-i eth1 -p tcp -m tcp --dport 80 -j MARK --set-mark 1', '! --mark 0x1', ['mark not 0x1']),
+    ('-i eth1 -j MARK --set-xmark 0x10/0xf0', '--mark 0x10/0x10', ['set mark 0x10/0xf0']),
+    ('-i eth1 -j MARK --set-xmark 0x10/0xf0', '--mark 0x20/0xf0', []),
+    ('-i eth1 -j MARK --set-xmark 0x10/0xf0', '--mark 0x11/0xff', []),  # in part
+    ('-j CONNMARK --restore-mark', '--mark 0x1', []),
+    ('-i eth1 -m string --string x --algo bm -j MARK --set-mark 1', '! --mark 0x1', []),
+    ('-i eth1 -j DSCP --set-dscp 46', '-m dscp --dscp 0x2e', ['set dscp ef']),
+    ('-i eth1 -j DSCP --set-dscp 46', '-m dscp --dscp 0x00', []),
+])
+def test_iptables_marks_asked(keepstate, mangle, asks, rules):
+    """A condition about a mark is one about what the text has made of it."""
+    text = MARKS.format(f'-A PREROUTING {mangle}\n', f'-A FORWARD -i eth1 -o eth0 -m mark {asks} -j ACCEPT\n')
+    policy = keepstate('import', 'iptables-save', '-', stdin=text.encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    made = re.findall('^allow from eth1 to eth0 (.*?)  #', policy, re.M)
+    assert made == rules
+    if rules == ['mark not 0x1']:  # behind one that denies what has got the mark
+        assert policy.index('deny from eth1 to not self tcp port 80  #') < policy.index('mark not 0x1')
+
+
+def test_iptables_many_marks(keepstate):
+    """Marks that part packets in too many ways are left out, and rules that ask for them."""
+    marks = ''.join(f'-A PREROUTING -s 10.{at}.0.0/16 -d 10.{at + 128}.0.0/16 -j MARK --set-xmark 0x{1 << at % 32:x}/0x{1 << at % 32:x}\n'
+                    f'-A PREROUTING -p tcp -m tcp --dport {at + 1}:{at + 300} -j MARK --set-xmark 0x{1 << at % 32:x}/0x{1 << at % 32:x}\n'
+                    for at in range(60))
+    text = MARKS.format(marks, PASS + '-A FORWARD -m mark --mark 0x1/0x1 -j ACCEPT\n')
+    policy = keepstate('import', 'iptables-save', '-', stdin=text.encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    assert f'{WHOLE}  #' in policy and 'set mark' not in policy
+    assert policy.count('no rule here changes the packets of a flow so') == 120

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """keepstate import nft: statements, sets and maps, and what becomes of them."""
+import json
 import re
 
 import pytest
@@ -116,3 +117,60 @@ def test_nft_maps_of_destinations(keepstate, target, forwards):
 """ % target
     rules = [rule for rule in allowed(keepstate, 'nft', text) if rule.startswith('forward')]
     assert [re.sub('to (any|eth0|rest) (?=1)', 'to ', re.sub('forward from eth0 (to any )?', '', rule)) for rule in rules] == forwards
+
+
+CHANGES = """table inet f {
+    chain pre { type filter hook prerouting priority -150; policy accept;
+        %s
+    }
+    chain forward { type filter hook forward priority 0; policy drop;
+        ct state established accept
+        iifname "eth1" oifname "eth0" %s accept
+    }
+}
+"""
+
+
+@pytest.mark.parametrize('change, asks, rules', [
+    ('iifname "eth1" meta mark set 0x00000001', 'tcp dport 80', ['tcp port 80 set mark 0x1']),
+    ('iifname "eth1" tcp dport 80 meta mark set 0x00000001 counter accept', 'ip saddr 10.0.0.0/8',
+     ['tcp source 10.0.0.0/8 port 80 set mark 0x1', 'source 10.0.0.0/8']),
+    ('iifname "eth1" ip dscp set ef', 'tcp dport 5060', ['tcp port 5060 family ipv4 set dscp ef', 'tcp port 5060 family ipv6']),
+    ('iifname "eth0" ip6 dscp set 0x0a', 'tcp dport 5060', ['tcp port 5060 family ipv4', 'tcp port 5060 family ipv6 set reply dscp af11']),
+    ('iifname "eth1" meta mark set 0x00000001', 'meta mark 0x00000001', ['set mark 0x1']),
+    ('iifname "eth1" meta mark set 0x00000001', 'meta mark 0x00000002', []),
+    ('iifname "eth1" meta mark set 0x00000001 tcp dport 80 meta mark set 0x00000002', 'meta mark 0x00000002', ['tcp port 80 set mark 0x2', 'mark 2']),
+    # What a rule asks for before it changes it is asked of the packet as it was.
+    ('iifname "eth1" meta mark 0x00000000 meta mark set 0x00000001 accept', 'tcp dport 80', ['tcp port 80 mark 0 set mark 0x1', 'tcp port 80']),
+    ('iifname "eth1" meta mark set ct mark', 'meta mark 0x00000001', []),
+    ('iifname "eth1" ct mark set 0x00000001', 'meta mark 0x00000001', ['mark { 1 }']),
+    ('iifname "eth1" meta priority set 0x00000001', 'tcp dport 80', ['tcp port 80']),
+    ('iifname "eth1" ip daddr set 10.0.0.5', 'tcp dport 80', ['tcp port 80 family ipv6']),
+])
+def test_nft_changes(keepstate, change, asks, rules):
+    """What is set is `set`, and is asked for further on; a new address without a connection is nothing that passes."""
+    policy = keepstate('import', 'nft', '-', stdin=(CHANGES % (change, asks)).encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    made = re.findall('^allow from eth1 to eth0 (.*?)  #', policy, re.M)
+    assert sorted(made) == sorted(rules), policy
+
+
+@pytest.mark.parametrize('value, said', [
+    ({'|': [{'&': [{'meta': {'key': 'mark'}}, 0xfffffff0]}, 1]}, ' set mark 0x1/0xf'),
+    ({'|': [{'meta': {'key': 'mark'}}, 6]}, ' set mark 0x6/0x6'),
+    ({'&': [{'meta': {'key': 'mark'}}, 0xfffffffe]}, ' set mark 0x0/0x1'),
+    ({'|': [{'ct': {'key': 'mark'}}, 1]}, ''),
+])
+def test_nft_bits_of_marks(keepstate, value, said):
+    chain = {'family': 'inet', 'table': 'f', 'type': 'filter', 'policy': 'accept'}
+    rule = {'family': 'inet', 'table': 'f'}
+    text = {'nftables': [
+        {'table': {'family': 'inet', 'name': 'f'}},
+        {'chain': {**chain, 'name': 'pre', 'hook': 'prerouting', 'prio': -150}},
+        {'chain': {**chain, 'name': 'forward', 'hook': 'forward', 'prio': 0}},
+        {'rule': {**rule, 'chain': 'pre', 'handle': 3, 'expr': [
+            {'match': {'op': '==', 'left': {'meta': {'key': 'iifname'}}, 'right': 'eth1'}},
+            {'mangle': {'key': {'meta': {'key': 'mark'}}, 'value': value}}]}}]}
+    policy = keepstate('import', 'nft', '-', stdin=json.dumps(text).encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    assert bool(re.search(f'^allow from eth1 to self{said}$', policy, re.M)) == bool(said), policy

@@ -160,10 +160,61 @@ COMMIT
 -A web -p tcp -m tcp --dport 443 -m ttl --ttl-gt 10 -j ACCEPT
 COMMIT
 """
+MARKED = """*mangle
+:PREROUTING ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+:lines - [0:0]
+-A PREROUTING -i eth1 -j MARK --set-xmark 0x1/0xffffffff
+-A PREROUTING -i eth1 -p tcp -m tcp --dport 22 -j lines
+-A PREROUTING -s 192.0.2.0/24 -p udp -j MARK --set-xmark 0x20/0xf0
+-A lines -s 10.1.0.0/16 -j RETURN
+-A lines -j MARK --set-xmark 0x2/0xffffffff
+COMMIT
+*filter
+:INPUT DROP [0:0]
+:FORWARD DROP [0:0]
+:OUTPUT ACCEPT [0:0]
+:marked - [0:0]
+-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
+-A INPUT -m mark --mark 0x20/0xf0 -j marked
+-A INPUT -i eth1 -m mark ! --mark 0x2 -j ACCEPT
+-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT
+-A FORWARD -d 192.0.2.0/25 -p tcp -m mark --mark 0x2 -j DROP
+-A FORWARD -i eth1 -m mark --mark 0x1 -p tcp -j ACCEPT
+-A FORWARD -m mark --mark 0x2 -j ACCEPT
+-A FORWARD -i eth0 -p udp -m mark ! --mark 0x20/0x20 -j ACCEPT
+-A marked -p udp -m udp --dport 53 -j RETURN
+-A marked -i eth0 -j ACCEPT
+COMMIT
+"""
+MARKED_NFT = """
+table inet fw {
+  chain pre {
+    type filter hook prerouting priority mangle;
+    iifname "eth1" tcp dport { 22, 25, 80 } meta mark set 0x7
+    meta mark 0x7 ip saddr 10.1.0.0/16 meta mark set 0x8
+    iifname "eth0" udp dport 53 ip dscp set ef
+    ip saddr 203.0.113.99 meta mark set 0x9 counter drop
+  }
+  chain input { type filter hook input priority filter; policy drop;
+    ct state established accept
+    meta mark { 0x7, 0x8 } accept
+    meta mark 0x8 accept
+    ip dscp ef accept
+  }
+  chain forward { type filter hook forward priority filter; policy accept;
+    ct state established accept
+    meta mark 0x8 drop
+    meta mark != 0x7 iifname "eth1" meta l4proto tcp drop
+  }
+}
+"""
 # The form, the rules, the families of the packets; and if just the packets pass that passed. Of the second a packet passes whose
 # answers do not: ours lets no such flow begin. The last has a condition that nothing of ours says.
 RULES = {'nft': ('nft', NFT, (4, 6), True), 'stateless': ('nft', STATELESS, (4,), False),
-         'iptables': ('iptables-save', IPTABLES, (4,), False)}
+         'iptables': ('iptables-save', IPTABLES, (4,), False), 'marked': ('iptables-save', MARKED, (4,), False),
+         'marked-nft': ('nft', MARKED_NFT, (4, 6), False)}
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason='needs root, for network namespaces')
 
