@@ -5,8 +5,8 @@
  * drop what no ingress program has sealed, so that nothing slips by while an
  * interface is new, is renamed, or has lost its programs.
  *
- *   LOCAL_IN  a sealed packet passes, unless it is undecided: then no rule was
- *             asked about the box.
+ *   LOCAL_IN  a sealed packet passes, unless it is undecided: then no rule
+ *             allows it to the box ("no rule").
  *   FORWARD   a sealed packet passes to a guarded interface, whose egress
  *             judges it. To an ignored interface pass those that ingress judged
  *             as going there: zone "none", or "self" for what another firewall
@@ -35,9 +35,9 @@ struct bpf_nf_ctx {
 	struct sk_buff *skb;
 };
 
-static ks_inline int drop(const struct sk_buff *skb)
+static ks_inline int drop(const struct sk_buff *skb, __u32 reason)
 {
-	env_count_reason(NULL, KS_REASON_UNGUARDED, skb->len);
+	env_count_reason(NULL, reason, skb->len);
 	return NF_DROP;
 }
 
@@ -70,7 +70,8 @@ int ks_backstop_input(struct bpf_nf_ctx *ctx)
 		return NF_ACCEPT;
 	if (guard && may_have_lost_seal(guard, seal))
 		return NF_ACCEPT;
-	return drop(ctx->skb);
+	/* The box's own copy of a group that it routes, too: egress judges the others, and no rule lets this one in. */
+	return drop(ctx->skb, guard && is_sealed(seal) ? KS_REASON_NO_RULE : KS_REASON_UNGUARDED);
 }
 
 /* Returns true if a sealed packet may leave by this interface. */
@@ -107,5 +108,5 @@ int ks_backstop_forward(struct bpf_nf_ctx *ctx)
 	if (guard && may_have_lost_seal(guard, seal) &&
 	    may_leave(KS_SEAL_UNDECIDED, guard_get(ctx->state->out->ifindex)))
 		return NF_ACCEPT;
-	return is_bridged(ctx, in) ? NF_ACCEPT : drop(ctx->skb);
+	return is_bridged(ctx, in) ? NF_ACCEPT : drop(ctx->skb, KS_REASON_UNGUARDED);
 }

@@ -11,6 +11,9 @@
 #define GRE_KEY_PRESENT 0x2000
 #define GRE_PPTP 0x2001 /* with a key, version 1 */
 #define CALL_TYPE_PPP 0x880b
+#define AH_NO_NEXT 0x3b010000U /* nothing follows, the header is 12 bytes long */
+#define IPSEC_SPI 0x1000U
+#define IPSEC_SEQ 1U
 
 /* Ports, payload, checksum. */
 
@@ -160,6 +163,22 @@ static bool gre_put(const struct ks_packet_spec *spec, struct ks_bytes *out)
 	return true;
 }
 
+/* The least that ESP (RFC 4303 2) and AH (RFC 4302 2) have on the wire. Returns false for others, and if the test says what is in it. */
+static bool ipsec_put(const struct ks_packet_spec *spec, struct ks_bytes *out)
+{
+	bool is_ah = spec->proto == KS_PROTO_AH;
+
+	if (!is_ah && spec->proto != KS_PROTO_ESP)
+		return false;
+	if (ks_spec_mod(spec, KS_MOD_DATA) || ks_spec_mod(spec, KS_MOD_LEN))
+		return false;
+	if (is_ah)
+		ks_bytes_add32(out, AH_NO_NEXT);
+	ks_bytes_add32(out, IPSEC_SPI);
+	ks_bytes_add32(out, IPSEC_SEQ);
+	return true;
+}
+
 void ks_craft_upper(struct ks_crafter *crafter, const struct ks_send *send, const struct ks_bytes *quote,
 		    struct ks_bytes *out)
 {
@@ -178,7 +197,7 @@ void ks_craft_upper(struct ks_crafter *crafter, const struct ks_send *send, cons
 		ks_craft_dccp(crafter, send, out);
 	else if (proto == KS_PROTO_UDPLITE && spec->has_ports)
 		udplite_put(spec, out);
-	else if (proto != KS_PROTO_GRE || !gre_put(spec, out))
+	else if (!(proto == KS_PROTO_GRE ? gre_put(spec, out) : ipsec_put(spec, out)))
 		ks_craft_payload(spec, KS_CRAFT_PAYLOAD, out);
 }
 

@@ -8,6 +8,7 @@ import pytest
 from conftest import need
 from lab import end_process, masquerade, wait_for
 from reallab import CLIENT4, CLIENT6, FAR4, FAR6, GUEST4, ONE_WAN, group_mac, heard, address_bytes, udp_packet
+from wires import reasons
 
 GROUP4, GROUP6 = "239.1.2.3", "ff0e::1:2:3"
 PORT = 5004
@@ -122,6 +123,21 @@ def test_copies_of_an_allowed_stream_go_on(reallab, real_gate, family):
                      f"wan [{FAR6}]:4000 > lan [{GROUP6}]:{PORT} udp", True)
     real_gate.agrees(f"wan {FAR4}:4000 > guest {GROUP4}:{PORT} udp" if family == 4 else
                      f"wan [{FAR6}]:4000 > guest [{GROUP6}]:{PORT} udp", False)
+
+
+@both
+def test_own_copy_that_no_rule_allows(reallab, real_gate, family):
+    """The box is a member of what it routes, as igmpproxy is: its copy is dropped for want of a rule, and all interfaces are guarded."""
+    gate = real_gate.use("allow from wan to lan\n")
+    group = by(family, GROUP4, GROUP6)
+    with mrouted(reallab, gate, family, out=("lan0",)), \
+            reallab.gateway.udp(by(family, "0.0.0.0", "::"), PORT, "wan0", [group]) as box:
+        before = reasons(gate)
+        assert receive(reallab, family, reallab.outside, by(family, FAR4, FAR6)) == [COUNT, 0]
+        assert not heard(box)
+        after = reasons(gate)
+    assert after["no rule"] - before["no rule"] >= COUNT
+    assert after["unguarded interface"] == before["unguarded interface"]
 
 
 @both
