@@ -101,8 +101,11 @@ static json_t *too_full(const struct ks_daemon *daemon, const struct ks_set_info
 {
 	const struct ks_stored_set *set = ks_set_store_find(ks_kernel_sets(daemon->kernel), info->name);
 	const struct ks_dynamic *settings = &daemon->policy->config.dynamic[info->number];
-	__u32 count = set ? ks_members_living(&set->memory, ks_kernel_now(daemon->kernel)) : 0;
+	__u32 count;
 
+	if (!set || set->memory.page->head.count <= settings->limit)
+		return NULL;
+	count = ks_members_living(&set->memory, ks_kernel_now(daemon->kernel));
 	if (count <= settings->limit)
 		return NULL;
 	return json_sprintf("the set '%s' has %u entr%s, and its limit is %u now: all stay, none can be added%s",

@@ -118,6 +118,8 @@ __u32 ks_members_living(const struct ks_member_memory *memory, __u64 now)
 {
 	__u32 count = 0;
 
+	if (!ks_load_relaxed(&memory->page->head.count))
+		return 0;
 	for (__u32 page = 1; page < memory->pages; page++) {
 		const struct ks_member_bucket *bucket = &memory->page[page].bucket;
 
