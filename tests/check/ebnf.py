@@ -231,6 +231,9 @@ class Grammar:
 # --- recognising ---
 
 
+NOWHERE = frozenset()  # no end
+
+
 class Recogniser:
     """Memoised descent: for a node and a position, all positions where it can end. `prose` says of a production that is
     a description which kind of token it is and whether a text is one."""
@@ -304,7 +307,7 @@ class Recogniser:
                 self.far, self.expected = at, set()
             if at == self.far:
                 self.expected.add(what)
-            return set()
+            return NOWHERE
         return ends
 
     def word(self, name):
@@ -352,7 +355,7 @@ class Recogniser:
         def ends(at):
             found = {at}
             for part in parts:
-                found = part(*found) if len(found) == 1 else set().union(*map(part, found))
+                found = part(*found) if len(found) == 1 else NOWHERE.union(*map(part, found))
                 if not found:
                     break
             return found
@@ -367,16 +370,17 @@ class Recogniser:
                 by_text.setdefault(text, []).append(compiled)
             if first is None:
                 others.append(compiled)
+        parts_at = {text: others + parts for text, parts in by_text.items()}
+        wanted = {f"'{text}'" for text in by_text}
 
         def ends(at):
-            parts = others
-            if at < len(self.tokens) and self.tokens[at].text in by_text:
-                parts = others + by_text[self.tokens[at].text]
-            elif by_text and at >= self.far:
-                self.expected = set() if at > self.far else self.expected
-                self.far = at
-                self.expected.update(f"'{text}'" for text in by_text)
-            return set().union(*(part(at) for part in parts))
+            parts = parts_at.get(self.tokens[at].text) if at < len(self.tokens) else None
+            if parts is None:
+                parts = others
+                if wanted and at >= self.far:
+                    self.expected = wanted | self.expected if at == self.far else set(wanted)
+                    self.far = at
+            return parts[0](at) if len(parts) == 1 else NOWHERE.union(*[part(at) for part in parts])
         return ends
 
     def first_literals(self, name, node):
@@ -439,6 +443,7 @@ class Generator:
     def aim(self, place, option=None):
         """Prefers from now on what leads to this node, and there this option of it."""
         self.target, self.option, self.is_there = place, option, False
+        self.led = {}  # by a node's place, what leads() found
         self.leading = self.users(place[0]) if place else set()
 
     def users(self, name):
@@ -455,10 +460,11 @@ class Generator:
 
     def leads(self, node):
         """Returns true if the target can be reached through a node."""
-        if node.place == self.target or (node.kind == "name" and node.value in self.leading):
-            return True
-        parts = node.value if node.kind in ("choice", "sequence") else [node.value]
-        return node.kind in ("choice", "sequence", "optional", "repeat") and any(map(self.leads, parts))
+        if node.place not in self.led:
+            parts = node.value if node.kind in ("choice", "sequence") else [node.value]
+            self.led[node.place] = (node.place == self.target or (node.kind == "name" and node.value in self.leading) or
+                                    (node.kind in ("choice", "sequence", "optional", "repeat") and any(map(self.leads, parts))))
+        return self.led[node.place]
 
     def goals(self, names):
         """All alternatives of productions."""
