@@ -85,7 +85,7 @@ def until_soon(firewall, words=""):
 
 
 def test_what_is_open_goes_on_and_the_daemon_is_not_needed(lab, begin, connect):
-    firewall = begin((12, 0, 0))
+    firewall = begin((12, 0, 30))
     until_soon(firewall)
     echoes = connect()
     firewall.crash()
@@ -94,7 +94,7 @@ def test_what_is_open_goes_on_and_the_daemon_is_not_needed(lab, begin, connect):
 
 
 def test_what_is_open_ends_if_that_is_wished(lab, begin, connect):
-    firewall = begin((12, 0, 0))
+    firewall = begin((12, 0, 30))
     until_soon(firewall, "option schedule-end end")
     echoes = connect()
     wait_for(lambda: not schedule(firewall)["open"], 90)

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from lab import CLIENT4, CLIENT6, KEEPSTATE, SERVER4, SERVER6, pings_lost, wait_for
+from lab import CLIENT4, CLIENT6, KEEPSTATE, SERVER4, SERVER6, Firewall, pings_lost, wait_for
 
 POLICY = """\
 zone lan { lan0 }
@@ -23,11 +23,27 @@ allow from self
 """
 
 
+@pytest.fixture(scope="module")
+def standing(lab, tmp_path_factory):
+    """Started once, because the kernel takes seconds to verify the programs."""
+    firewall = Firewall(lab.gateway, POLICY, tmp_path_factory.mktemp("sets")).start()
+    yield firewall
+    firewall.stop()
+    assert firewall.filters() == "", "filters are left behind"
+
+
 @pytest.fixture
-def firewall(make_firewall):
-    made = make_firewall(POLICY)
-    made.say("set", "flush", "kept")  # of an earlier test: the directory is that of the namespace
-    return made
+def firewall(standing):
+    """Runs with the usual policy, what that has in its sets, and no flow."""
+    standing.path.write_text(POLICY)
+    if standing.child is None or standing.child.poll() is not None:
+        standing.start()
+    standing.say("reload")
+    for name in ("kept", "large"):
+        standing.say("set", "flush", name)
+    standing.say("set", "replace", "blocked", "198.51.100.0/24")
+    standing.cli("states", "kill", "--all")  # fails when there are none
+    return standing
 
 
 def feed(firewall, verb, name, lines, *words):
