@@ -100,8 +100,9 @@ def test_idle_clients_keep_nobody_away(firewall):
     began = time.monotonic()
     firewall.say("status")
     assert time.monotonic() - began < 3
+    followers = firewall.data("status")[0]["followers"]
     follower = firewall.host.start(KEEPSTATE, "log")
-    time.sleep(0.5)
+    wait_for(lambda: firewall.data("status")[0]["followers"] > followers, 10, "the log is followed")
     for _ in range(70):
         one = socket.socket(socket.AF_UNIX)
         one.connect(path)

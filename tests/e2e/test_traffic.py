@@ -173,17 +173,25 @@ def test_gateway_itself_reaches_out(lab, standing, address):
     assert lab.gateway.resolve(address).stdout.strip() == SERVER4
 
 
+def overrun(host):
+    """Datagrams that arrived, but found their socket full: its program did not get to read them in time."""
+    names, values = [line.split() for line in host.run("cat", "/proc/net/snmp").stdout.splitlines() if line.startswith("Udp:")]
+    return int(values[names.index("RcvbufErrors")])
+
+
 @need("iperf3")
 @pytest.mark.parametrize("words", [(), ("-R",), ("-u", "-b", "20M")], ids=["upload", "download", "udp"])
 def test_iperf3(lab, standing, words):
     server = lab.server.start("iperf3", "-s", "-1", "-p", 5201)
     lab.server.listening("-t", 5201)
+    before = overrun(lab.server)
     done = lab.client.run("iperf3", "-c", SERVER4, "-p", 5201, "-t", 2, "-J", *words, timeout=20)
     end = json.loads(done.stdout)["end"]
     total = end.get("sum_received") or end["sum"]
     assert total["bytes"] > 3_000_000, done.stdout[-800:]
     if "-u" in words:
-        assert end["sum"]["lost_percent"] < 5
+        arrived = end["sum"]["packets"] - end["sum"]["lost_packets"] + overrun(lab.server) - before
+        assert arrived > 0.95 * end["sum"]["packets"], end["sum"]
     server.wait(10)
 
 

@@ -7,6 +7,7 @@ test_short_way.py and test_express.py make a Way of theirs (fixture `way`), and 
 """
 import hashlib
 import json
+import os
 import re
 import subprocess
 import time
@@ -23,6 +24,7 @@ allow from self
 forward from wan to self tcp port 8080 to 10.0.0.10 port 80
 """
 SERVER = pytest.mark.parametrize("server", (SERVER4, SERVER6))
+ON_ONE_CPU = ("taskset", "-c", min(os.sched_getaffinity(0)))  # ways are remembered on each
 TRANSLATED = pytest.mark.parametrize("translated", (True, False), ids=("masqueraded", "plain"))
 
 
@@ -152,10 +154,11 @@ class EveryWay:
     @SERVER
     def test_pings(self, lab, way, server):
         """Every ping is answered, with a TTL that was spent once; of a second's, one goes the long way, each way."""
-        before = way.taken()
-        out = lab.client.run("ping", "-c", 50, "-i", "0.02", server).stdout
+        before, begin = way.taken(), time.monotonic()
+        out = lab.client.run(*ON_ONE_CPU, "ping", "-c", 50, "-i", "0.02", server).stdout
+        seconds = time.monotonic() - begin
         assert "50 received" in out and out.count("ttl=63") == 50, out
-        assert 80 < way.taken() - before <= 100
+        assert min(80, 100 - 2 * (seconds + 2)) < way.taken() - before <= 100
 
     def test_flow_counts_every_packet(self, lab, way):
         """The flow of 40 pings has 40 packets each way, whichever way they went, and the counters have as many."""
@@ -202,14 +205,16 @@ class EveryWay:
         """A route that goes takes effect at once, and one that comes back, too."""
         with Pinging(lab.client, SERVER4) as pinging:
             time.sleep(0.5)
+            begin = time.monotonic()
             lab.gateway.ip("route", "add", "unreachable", f"{SERVER4}/32")
             time.sleep(0.3)
             before = way.taken()
             time.sleep(0.5)
             assert way.taken() == before, "packets are sent where no route leads"
             lab.gateway.ip("route", "del", "unreachable", f"{SERVER4}/32")
+            seconds = time.monotonic() - begin  # without a route
             way.wait()
-        assert 10 < pinging.lost() < 100
+        assert 10 < pinging.lost() < 50 * (seconds + 1)
 
     @pytest.mark.parametrize("family", ("ipv4", "ipv6"))
     def test_forwarding_is_switched_off(self, lab, way, family):
