@@ -54,12 +54,13 @@ static long bisect_step(__u32 n, void *arg)
 	return ctx->found;
 }
 
-/* Bisects a run of sorted, disjoint ranges. */
+/* Bisects a run of sorted, disjoint ranges. Most are a single one, for which a loop costs more than the comparison. */
 static ks_inline bool run_contains(struct ks_env *env, __u32 first, __u32 count, __u64 high, __u64 low)
 {
 	struct bisect_ctx ctx = { .env = env, .high = high, .low = low, .begin = first, .end = first + count };
 
-	ks_loop(BISECTIONS_MAX, bisect_step, &ctx);
+	if (!bisect_step(0, &ctx) && ctx.begin < ctx.end)
+		ks_loop(BISECTIONS_MAX, bisect_step, &ctx);
 	return ctx.found;
 }
 
@@ -213,6 +214,12 @@ static ks_inline void search_enter(struct ks_search *search, __u32 to)
 	}
 }
 
+/* Returns 1 if the value is above the bound, without a branch, which would be taken at random. */
+static ks_inline __u32 is_above(__u32 value, __u32 bound)
+{
+	return (__u32)(((__u64)bound - value) >> 63);
+}
+
 /* Goes down two levels. */
 static ks_inline __u32 search_descend(const struct rule_search_ctx *ctx, __u32 branch)
 {
@@ -222,17 +229,19 @@ static ks_inline __u32 search_descend(const struct rule_search_ctx *ctx, __u32 b
 
 	if (!node)
 		return 0;
-	right = word[node->branch.field[0] & (KS_TREE_WORDS - 1)] > node->branch.split[0];
-	side = word[node->branch.field[1 + right] & (KS_TREE_WORDS - 1)] > node->branch.split[1 + right];
+	right = is_above(word[node->branch.field[0] & (KS_TREE_WORDS - 1)], node->branch.split[0]);
+	side = is_above(word[node->branch.field[1 + right] & (KS_TREE_WORDS - 1)], node->branch.split[1 + right]);
 	return node->branch.next[2 * right + side];
 }
 
-/* Four levels, or down to the rules. */
+#define SEARCH_DESCENTS 6 /* in one call */
+
+/* Twelve levels, or down to the rules. */
 static ks_inline void search_down(const struct rule_search_ctx *ctx)
 {
-	__u32 to = search_descend(ctx, ctx->question->search.next);
+	__u32 to = ctx->question->search.next;
 
-	if (to && !(to & ~KS_TREE_NUMBER))
+	for (__u32 i = 0; i < SEARCH_DESCENTS && to && !(to & ~KS_TREE_NUMBER); i++)
 		to = search_descend(ctx, to);
 	search_enter(&ctx->question->search, to);
 }
@@ -241,15 +250,19 @@ static ks_inline void search_down(const struct rule_search_ctx *ctx)
 static ks_inline bool search_part(const struct rule_search_ctx *ctx)
 {
 	struct ks_search *search = &ctx->question->search;
-	const union ks_tree_node *head = env_tree(ctx->env, search->head),
-				 *first = env_tree(ctx->env, search->head + 1);
+	const union ks_tree_node *head = env_tree(ctx->env, search->head), *first;
 	__u32 part = search->part;
 
-	if (!head || !first || part >= KS_TREE_PARTS)
+	if (!head || part >= KS_TREE_PARTS)
 		return false;
 	part &= KS_TREE_PARTS - 1;
-	if (first->entry[part] >= ctx->decision->index)
+	if (!head->entry[part])
 		return false;
+	if (ctx->decision->index != KS_DECISION_DEFAULT) { /* else all are better */
+		first = env_tree(ctx->env, search->head + 1);
+		if (!first || first->entry[part] >= ctx->decision->index)
+			return false;
+	}
 	search->part = part + 1;
 	search_enter(search, head->entry[part]);
 	return true;
@@ -294,19 +307,20 @@ static ks_inline void search_found(const struct rule_search_ctx *ctx, const stru
 #define SEARCH_IS_OVER (KS_TREE_END - 1) /* no rule has that index */
 
 /*
- * Goes on with a search in trees: returns the index of a rule that is to be compared now, KS_TREE_END to be called again, or
- * SEARCH_IS_OVER. It has a frame of its own, which ends before the comparison needs the stack (V2).
+ * Goes on with a search in trees, as far as to the next rule where it can: returns the index of a rule that is to be compared now,
+ * KS_TREE_END to be called again, or SEARCH_IS_OVER. It has a frame of its own, which ends before the comparison needs the stack (V2).
  */
 static __attribute__((noinline)) __u32 search_next(const struct rule_search_ctx *ctx)
 {
-	const struct ks_search *search = &ctx->question->search;
+	struct ks_search *search = &ctx->question->search;
 
-	if (search->leaf)
-		return search_leaf(ctx);
-	if (!search->next)
-		return search_part(ctx) ? KS_TREE_END : SEARCH_IS_OVER;
-	search_down(ctx);
-	return KS_TREE_END;
+	if (!search->leaf && !search->next && !search_part(ctx))
+		return SEARCH_IS_OVER;
+	if (search->next)
+		search_down(ctx);
+	if (search->at < search->end)
+		return search->at++;
+	return search->leaf ? search_leaf(ctx) : KS_TREE_END;
 }
 
 /* The same for any search. Most are not in trees, and need no other call. */
