@@ -23,9 +23,10 @@ void ks_draft_begin(struct ks_draft *draft, struct ks_import *import)
 
 int ks_draft_end(struct ks_draft *draft, struct ks_import_chain *chain)
 {
+	int err = ks_draft_times(draft);
 	bool any = false;
-	int err = 0;
 
+	draft->times = (struct ks_times){ 0 };
 	for (unsigned i = 0; !err && i < draft->matches; i++) {
 		draft->rule.match = draft->match[i];
 		if (ks_import_match_is_empty(&draft->match[i]))

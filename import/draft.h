@@ -20,13 +20,26 @@ enum {
 	KS_CT_FORWARDED = 1 << 5, /* its destination was translated */
 };
 
+/* Times that a rule has, as its text says them; see times.c. */
+struct ks_times {
+	const char *text; /* all of it, to be shown; NULL without */
+	const char *days, *start, *stop; /* NULL: any */
+	bool other_days; /* than those */
+	bool contiguous; /* hours over midnight belong to the day before */
+	const char *elsewhere; /* why no clock here shows them */
+};
+
 struct ks_draft {
 	struct ks_import *import;
 	struct ks_import_match match[KS_DRAFT_MATCHES];
 	unsigned matches;
 	bool quiet; /* no note is kept if it matches nothing */
+	struct ks_times times;
 	struct ks_import_rule rule;
 };
+
+/* Restricts a rule to its times, when its verdict is known. Part of ks_draft_end(). Returns 0 or -errno. */
+int ks_draft_times(struct ks_draft *draft);
 
 void ks_draft_begin(struct ks_draft *draft, struct ks_import *import);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a rule that allows changes of the packets of its flows, as `set` says it. */
+/* Changes of the packets of a rule's flows, as `set` says them. */
 #ifndef KS_IMPORT_EFFECTS_H
 #define KS_IMPORT_EFFECTS_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What rules change of packets on their way, and ask for further on: marks, code points, and tags, which are known inside of a text
+ * Fields of packets that rules change, and ask for further on: marks, code points, and tags, which are known inside of a text
  * alone.
  */
 #ifndef KS_IMPORT_FIELD_H
@@ -22,7 +22,7 @@ struct ks_field_bits {
 	__u32 unknown; /* bits that nobody here knows */
 };
 
-/* What a rule does to a field. */
+/* A change that a rule makes. */
 struct ks_field_change {
 	enum ks_field field;
 	__u32 value, mask;

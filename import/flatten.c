@@ -359,7 +359,7 @@ static int chain_call(struct walk *walk, const struct ks_import_rule *rule, cons
 		err = pieces_join(walk, next, &left);
 	if (err || !piece->alters || any_asks(walk->import))
 		return err ? err : pieces_add_rest(walk, next, piece, region);
-	return pieces_add(walk, next, piece); /* what the chain has said of it stands above */
+	return pieces_add(walk, next, piece); /* the chain's words about it stand above */
 }
 
 /* A rule that drops what exceeds a limit: what it matches goes on with that limit. */

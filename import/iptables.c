@@ -156,7 +156,7 @@ static int rule_read(struct ks_iptables *ipt, const char *name)
 	ipt->draft.rule.kind = KS_IMPORT_CONTINUE;
 	ipt->proto = 0;
 	ipt->module = "";
-	ipt->limited = ipt->above = ipt->is_goto = ipt->ends = false;
+	ipt->limited = ipt->above = ipt->is_goto = ipt->ends = ipt->local_time = ipt->odd_time = false;
 	ipt->limit_trouble = ipt->limit_text = ipt->limit_name = NULL;
 	ipt->limit = (struct ks_import_limit){ 0 };
 	err = name ? rule_chain(ipt, name, &chain)
@@ -166,6 +166,7 @@ static int rule_read(struct ks_iptables *ipt, const char *name)
 	ipt->sets_end = true;
 	err = err ? err : options_read(ipt);
 	err = err ? err : ks_iptables_limit_end(ipt);
+	ks_iptables_time_end(ipt);
 	return err || !ipt->ends ? err : ks_draft_end(&ipt->draft, chain);
 }
 

@@ -30,6 +30,7 @@ struct ks_iptables {
 	bool is_goto;
 	struct ks_import_limit limit;
 	bool limited, above; /* hashlimit and connlimit: what is beyond matches */
+	bool local_time, odd_time; /* of the module time */
 	const char *limit_text;
 	const char *limit_trouble; /* why ours cannot count so */
 };
@@ -48,6 +49,12 @@ int ks_iptables_limit(struct ks_iptables *ipt, const char *option, bool negated)
 
 /* Makes of the limit that was read a part of the rule, when its target is known. Returns 0 or -errno. */
 int ks_iptables_limit_end(struct ks_iptables *ipt);
+
+/* Reads time. The same results. */
+int ks_iptables_time(struct ks_iptables *ipt, const char *option, bool negated);
+
+/* Says why the times that were read are none of ours. */
+void ks_iptables_time_end(struct ks_iptables *ipt);
 
 /* Reads the target of -j or -g and its options: all words that are left. Returns 0 or -errno. */
 int ks_iptables_target(struct ks_iptables *ipt, const char *name);

@@ -577,6 +577,7 @@ int ks_iptables_match(struct ks_iptables *ipt, const char *option, bool negated)
 	const char *value;
 	int is = ks_iptables_limit(ipt, option, negated);
 
+	is = is ? is : ks_iptables_time(ipt, option, negated);
 	if (is)
 		return KS_MIN(is, 0);
 	if (!strcmp(ipt->module, "recent") && is_recent(option))

@@ -30,6 +30,15 @@ int ks_nft_match(struct ks_nft *nft, struct ks_draft *draft, const json_t *left,
 /* Applies the statements of a rule from `at` on, and appends what it is to the chain. Returns 0 or -errno. */
 int ks_nft_statements(struct ks_nft *nft, struct ks_draft *draft, const json_t *list, size_t at);
 
+/* The value of an element of a set, without that which stands beside it. */
+const json_t *ks_nft_element(const json_t *entry);
+
+/*
+ * Times of a rule: "08:00"-"18:00", or days of the week. nft prints both as the clock shows them. Returns 0, -ENOMEM, or -EINVAL for
+ * those that nothing of ours says.
+ */
+int ks_nft_times(struct ks_nft *nft, struct ks_draft *draft, const json_t *entries, bool days, bool negated);
+
 /* The code point of a name; -1 for none. */
 int ks_nft_dscp(const char *name);
 

@@ -56,6 +56,13 @@ static bool is_value(struct ks_nft_token token)
 	return token.quoted || (token.length && token.text[0] != '"' && !IS_AMONG(token, others));
 }
 
+/* ""08:00"-"18:00""; NULL if the last one is no text. */
+static json_t *quoted_range(struct ks_nft_token first, struct ks_nft_token last)
+{
+	return last.quoted ? json_pack("{s:[s%, s%]}", "range", first.text, first.length, last.text, last.length)
+			   : NULL;
+}
+
 /* One value, or several with dots between them. */
 static json_t *parts_read(struct ks_nft_scan *scan)
 {
@@ -68,7 +75,12 @@ static json_t *parts_read(struct ks_nft_scan *scan)
 		if (!is_value(token))
 			return NULL;
 		/* the entry of all that no other has is no value */
-		one = ks_nft_token_is(token, "*") ? json_pack("{s:n}", "others") : ks_nft_list_value(token);
+		if (ks_nft_token_is(token, "*"))
+			one = json_pack("{s:n}", "others");
+		else
+			one = token.quoted && ks_nft_token_comes(scan, "-")
+				      ? quoted_range(token, ks_nft_token_next(scan))
+				      : ks_nft_list_value(token);
 		if (json_array_append_new(parts, one))
 			return NULL;
 	} while (ks_nft_token_comes(scan, "."));

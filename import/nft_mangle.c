@@ -44,6 +44,19 @@ static struct ks_field_change mark_change(const json_t *value)
 	return change;
 }
 
+/* cs1, af11 and their like (RFC 2474, 2597, 3246). */
+int ks_nft_dscp(const char *name)
+{
+	if (!strncmp(name, "cs", 2) && name[2] >= '0' && name[2] <= '7' && !name[3])
+		return (name[2] - '0') * 8;
+	if (!strncmp(name, "af", 2) && name[2] >= '1' && name[2] <= '4' && name[3] >= '1' && name[3] <= '3' && !name[4])
+		return (name[2] - '0') * 8 + (name[3] - '0') * 2;
+	return !strcmp(name, "ef")			    ? 46
+	       : !strcmp(name, "va")			    ? 44
+	       : !strcmp(name, "df") || !strcmp(name, "be") ? 0
+							    : -1;
+}
+
 static struct ks_field_change dscp_change(const json_t *value)
 {
 	struct ks_field_change change = { .field = KS_FIELD_DSCP, .mask = KS_FIELD_DSCP_BITS };
@@ -108,7 +121,7 @@ static int mss_set(struct ks_nft *nft, const struct ks_draft *draft, const json_
 	return 0;
 }
 
-/* What is written into a header. Addresses and ports are other packets for the rules behind. */
+/* A field of a header. Addresses and ports are other packets for the rules behind. */
 static int payload_set(struct ks_nft *nft, struct ks_draft *draft, const json_t *payload, const json_t *value)
 {
 	static const char *const ends[] = { "saddr", "daddr", "sport", "dport" };

@@ -31,8 +31,7 @@ static int unsaid(const struct wish *wish)
 	return text ? ks_draft_unsaid(wish->draft, text, wish->negated) : -ENOMEM;
 }
 
-/* The value of an element of a set, without what stands beside it. */
-static const json_t *element_value(const json_t *entry)
+const json_t *ks_nft_element(const json_t *entry)
 {
 	const json_t *element = json_object_get(entry, "elem");
 
@@ -63,7 +62,7 @@ static int number_of(const json_t *value, name_fn *name, __u64 *number)
 /* One number or range, and with <, > and their like all those numbers. */
 static int numbers_one(const struct wish *wish, const json_t *entry, name_fn *name, __u32 max, struct ks_ranges *ranges)
 {
-	const json_t *value = element_value(entry), *range = json_object_get(value, "range");
+	const json_t *value = ks_nft_element(entry), *range = json_object_get(value, "range");
 	__u64 low, high;
 	int err = number_of(range ? json_array_get(range, 0) : value, name, &low);
 
@@ -132,19 +131,6 @@ static int match_word(const struct wish *wish, enum ks_import_word word, name_fn
 	}
 	snprintf(text + length, sizeof(text) - length, " }");
 	return ks_draft_condition(wish->draft, word, text, wish->negated);
-}
-
-/* cs1, af11 and their like (RFC 2474, 2597, 3246). */
-int ks_nft_dscp(const char *name)
-{
-	if (!strncmp(name, "cs", 2) && name[2] >= '0' && name[2] <= '7' && !name[3])
-		return (name[2] - '0') * 8;
-	if (!strncmp(name, "af", 2) && name[2] >= '1' && name[2] <= '4' && name[3] >= '1' && name[3] <= '3' && !name[4])
-		return (name[2] - '0') * 8 + (name[3] - '0') * 2;
-	return !strcmp(name, "ef")			    ? 46
-	       : !strcmp(name, "va")			    ? 44
-	       : !strcmp(name, "df") || !strcmp(name, "be") ? 0
-							    : -1;
 }
 
 /* A field that rules of the text may change before: then one value of it can be asked for. */
@@ -239,7 +225,7 @@ static int match_icmp(const struct wish *wish, unsigned proto)
 
 static int address_one(const json_t *entry, struct ks_ranges *ranges)
 {
-	const json_t *value = element_value(entry), *prefix = json_object_get(value, "prefix"),
+	const json_t *value = ks_nft_element(entry), *prefix = json_object_get(value, "prefix"),
 		     *range = json_object_get(value, "range");
 	const char *first, *last;
 	char text[128];
@@ -298,7 +284,7 @@ static int match_interfaces(const struct wish *wish, bool to)
 
 	json_array_foreach(wish->entries, i, entry)
 	{
-		const char *name = json_string_value(element_value(entry));
+		const char *name = json_string_value(ks_nft_element(entry));
 		int err = name ? ks_import_interface(wish->nft->import, name, &zones) : -EINVAL;
 
 		if (err)
@@ -339,7 +325,7 @@ static int match_states(const struct wish *wish, bool status)
 		return unsaid(wish);
 	json_array_foreach(wish->entries, i, entry)
 	{
-		const char *name = json_string_value(element_value(entry));
+		const char *name = json_string_value(ks_nft_element(entry));
 		size_t at = status ? 5 : 0;
 
 		while (name && at < KS_ARRAY_SIZE(names) - !status && strcmp(names[at], name) != 0)
@@ -512,6 +498,15 @@ static int match_users(const struct wish *wish)
 	return match_word(wish, KS_WORD_USER, NULL, NUMBER_MAX - 1);
 }
 
+static int match_times(const struct wish *wish, bool days)
+{
+	const int err = strchr("<>", wish->op[0])
+				? -EINVAL
+				: ks_nft_times(wish->nft, wish->draft, wish->entries, days, wish->negated);
+
+	return err == -EINVAL ? unsaid(wish) : err;
+}
+
 static int match_meta(const struct wish *wish, const char *key)
 {
 	if (!strcmp(key, "iifname") || !strcmp(key, "iif"))
@@ -526,6 +521,8 @@ static int match_meta(const struct wish *wish, const char *key)
 		return match_word(wish, KS_WORD_LENGTH, NULL, 65535);
 	if (!strcmp(key, "skuid"))
 		return match_users(wish);
+	if (!strcmp(key, "hour") || !strcmp(key, "day"))
+		return match_times(wish, key[0] == 'd');
 	if (!strcmp(key, "mark"))
 		return match_field(wish, KS_WORD_MARK, KS_FIELD_MARK, NULL, NUMBER_MAX);
 	return unsaid(wish);

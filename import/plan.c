@@ -149,7 +149,7 @@ static bool lets_pass(enum ks_verdict_kind verdict)
 
 static int steps_run(struct plan *plan, unsigned at, const struct ks_flat_entry *so_far);
 
-/* What a step makes of packets that pass: only its changes count. */
+/* The packets that pass, as a step has changed them. */
 static int altered_take(struct plan *plan, unsigned at, const struct ks_flat_entry *so_far,
 			const struct ks_flat_entry *entry)
 {
@@ -189,7 +189,7 @@ static int entry_take(struct plan *plan, unsigned at, const struct ks_flat_entry
 	return steps_run(plan, at + 1, entry);
 }
 
-/* What passes goes by the rules once more, with those that change it: so only what passes is parted by them. */
+/* The packets that pass go by the rules once more, with those that change it: so only what passes is parted by them. */
 static int alter_run(const struct plan *plan, const struct ks_flat_entry *passes)
 {
 	struct ks_flat parts = { 0 };

@@ -79,7 +79,7 @@ int ks_uci_sets(struct ks_uci *uci);
 int ks_uci_set(struct ks_uci *uci, struct ks_draft *draft, const struct ks_uci_section *section);
 int ks_uci_macs(struct ks_draft *draft, const struct ks_uci_section *section);
 
-/* Times of the day and days of the week, when the verdict is known: its ends are those that let less pass. */
+/* Times of the day and days of the week, which are said when the rule ends. Returns 0. */
 int ks_uci_times(struct ks_draft *draft, const struct ks_uci_section *section);
 
 /* --- sections --- */

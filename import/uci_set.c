@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Sets, MAC addresses and times in rules of OpenWrt's firewall. */
-#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
@@ -10,8 +9,6 @@
 
 #define PART 96
 #define MACS_TEXT 400 /* of some twenty addresses */
-#define DAY 1440U /* minutes */
-#define DAYS 7U
 
 enum kind { KIND_UNKNOWN, KIND_ADDRESSES, KIND_MACS, KIND_PORTS };
 
@@ -227,135 +224,17 @@ int ks_uci_set(struct ks_uci *uci, struct ks_draft *draft, const struct ks_uci_s
 
 /* --- times --- */
 
-struct times {
-	unsigned days; /* a bit each, from monday */
-	unsigned start, stop; /* minutes */
-};
-
-/* "21:30:00" in minutes, or the next one if it does not begin there. */
-static int minutes_read(const char *value, bool up, unsigned *minutes)
-{
-	__u64 part[3] = { 0 };
-	char text[PART];
-	unsigned count = 0;
-
-	for (const char *rest = value; rest && count < 3; count++) {
-		ks_word_part(&rest, ':', text, sizeof(text));
-		if (ks_value_number(text[0] == '0' && text[1] ? text + 1 : text, 0, count ? 59 : 23, &part[count]) ||
-		    (count == 2 && rest))
-			return -EINVAL;
-	}
-	if (count < 2)
-		return -EINVAL;
-	*minutes = (unsigned)(part[0] * 60 + part[1]) + (up && part[2]);
-	return 0;
-}
-
-static const char *const day_names[DAYS] = { "mon", "tue", "wed", "thu", "fri", "sat", "sun" };
-
-/* "mon tue", "Monday" */
-static int days_read(const char *value, unsigned *days)
-{
-	char part[PART];
-
-	for (const char *rest = value; rest;) {
-		unsigned day = 0;
-
-		ks_word_part(&rest, ' ', part, sizeof(part));
-		if (!*part)
-			continue;
-		for (char *at = part; *at; at++)
-			*at = (char)tolower((unsigned char)*at);
-		while (day < DAYS && strncmp(day_names[day], part, 3) != 0)
-			day++;
-		if (day == DAYS)
-			return -EINVAL;
-		*days |= 1U << day;
-	}
-	return 0;
-}
-
-/* Appends times of each run of days. */
-static size_t runs_write(char *text, size_t size, size_t length, unsigned days, unsigned start, unsigned stop)
-{
-	for (unsigned day = 0; day < DAYS && length < size; day++) {
-		unsigned last = day;
-
-		if (!(days >> day & 1))
-			continue;
-		while (last + 1 < DAYS && days >> (last + 1) & 1)
-			last++;
-		length += (size_t)snprintf(text + length, size - length, "%s%s", length ? ", " : "", day_names[day]);
-		if (last > day && length < size)
-			length += (size_t)snprintf(text + length, size - length, "-%s", day_names[last]);
-		if ((start || stop % DAY) && length < size)
-			length += (size_t)snprintf(text + length, size - length, " %02u:%02u-%02u:%02u", start / 60,
-						   start % 60, stop % DAY / 60, stop % 60);
-		day = last;
-	}
-	return length;
-}
-
-/* Of hours over midnight each day has two parts. */
-static const char *times_text(struct ks_import *import, const struct times *times)
-{
-	char text[MACS_TEXT];
-	size_t length = 0;
-
-	if (times->days == (1U << DAYS) - 1)
-		return ks_import_format(import, "%02u:%02u-%02u:%02u", times->start / 60, times->start % 60,
-					times->stop % DAY / 60, times->stop % 60);
-	if (times->start < times->stop) {
-		length = runs_write(text, sizeof(text), 0, times->days, times->start, times->stop);
-	} else {
-		length = runs_write(text, sizeof(text), 0, times->days, times->start, DAY);
-		length = runs_write(text, sizeof(text), length, times->days, 0, times->stop);
-	}
-	return ks_import_format(import, strchr(text, ',') ? "{ %s }" : "%s", text);
-}
-
-/* The time itself is in it, so that it ends in the minute behind for a rule that denies. */
-static int times_read(const struct ks_uci_section *section, bool denies, struct times *times)
-{
-	const char *days = ks_uci_option(section, "weekdays", NULL), *stop = ks_uci_option(section, "stop_time", NULL);
-	const bool all = !ks_uci_option(section, "start_time", NULL) && !stop;
-	int err = minutes_read(ks_uci_option(section, "start_time", "00:00"), !denies, &times->start);
-
-	*times = (struct times){ .days = days ? 0 : (1U << DAYS) - 1, .start = times->start, .stop = DAY };
-	err = err || !days ? err : days_read(days, &times->days);
-	if (err || !times->days)
-		return -EINVAL;
-	if (!stop)
-		return all || times->start < DAY ? 0 : -EINVAL;
-	if (minutes_read(stop, false, &times->stop))
-		return -EINVAL;
-	times->stop += denies;
-	/* a moment, or all of the day */
-	return times->start == times->stop || times->start >= DAY || !times->stop ? -EINVAL : 0;
-}
-
 int ks_uci_times(struct ks_draft *draft, const struct ks_uci_section *section)
 {
-	const enum ks_verdict_kind kind = draft->rule.kind;
-	const bool denies = kind == KS_IMPORT_DROP || kind == KS_IMPORT_REJECT;
-	const char *start = ks_uci_option(section, "start_time", NULL), *text;
-	const char *stop = ks_uci_option(section, "stop_time", NULL);
-	const char *days = ks_uci_option(section, "weekdays", NULL);
-	struct times times = { 0 };
+	struct ks_times *times = &draft->times;
 
-	if (!start && !stop && !days)
-		return 0;
-	if (ks_uci_is_on(section, "utc_time", false) || (!denies && kind != KS_IMPORT_ACCEPT) ||
-	    times_read(section, denies, &times))
-		return ks_uci_unsaid(draft,
-				     start  ? "start_time"
-				     : stop ? "stop_time"
-					    : "weekdays",
-				     start  ? start
-				     : stop ? stop
-					    : days);
-	if (times.days == (1U << DAYS) - 1 && !times.start && times.stop == DAY)
-		return 0;
-	text = times_text(draft->import, &times);
-	return text ? ks_draft_condition(draft, KS_WORD_DURING, text, false) : -ENOMEM;
+	times->start = ks_uci_option(section, "start_time", NULL);
+	times->stop = ks_uci_option(section, "stop_time", NULL);
+	times->days = ks_uci_option(section, "weekdays", NULL);
+	times->elsewhere = ks_uci_is_on(section, "utc_time", false) ? "hours of UTC" : NULL;
+	times->text = times->start  ? ks_import_format(draft->import, "start_time %.40s", times->start)
+		      : times->stop ? ks_import_format(draft->import, "stop_time %.40s", times->stop)
+		      : times->days ? ks_import_format(draft->import, "weekdays %.60s", times->days)
+				    : NULL;
+	return 0;
 }

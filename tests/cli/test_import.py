@@ -121,6 +121,8 @@ STEPS = {
         rest 192.0.2.1:4000 > self 203.0.113.1:7008 udp => allow
         rest 192.0.2.1:4000 > self 203.0.113.1:7009 udp => allow
         rest 192.0.2.1:4000 > self 203.0.113.1:7010 tcp syn => deny
+        clock mon 17:00
+        rest 192.0.2.1:4000 > self 203.0.113.1:7012 tcp syn => deny
         rest 192.0.2.1:4000 > self 203.0.113.1:7014 tcp syn => deny
         rest 192.0.2.1:4000 > self 203.0.113.1:9000 tcp syn => allow as 192.0.2.1:4000 > 10.0.0.5:9000
         """,

@@ -171,7 +171,7 @@ WHOLE = 'allow from eth1 to eth0 tcp'
     ('-A FORWARD -o eth0 -j TOS --set-tos 0x10/0xff\n', [WHOLE]),
 ])
 def test_iptables_changes(keepstate, mangle, rules):
-    """What a text gives to all packets of one side is `set`; what cannot be said so has a comment with its line."""
+    """A change of all packets of one side is `set`; others have a comment with their line."""
     policy = keepstate('import', 'iptables-save', '-', stdin=MARKS.format(mangle, PASS).encode()).stdout
     keepstate('check', '-', stdin=policy.encode())
     assert [line for line in re.sub('  #.*', '', policy).splitlines() if line.startswith('allow from')] == rules
@@ -211,3 +211,27 @@ def test_iptables_many_marks(keepstate):
     keepstate('check', '-', stdin=policy.encode())
     assert f'{WHOLE}  #' in policy and 'set mark' not in policy
     assert policy.count('no rule here changes the packets of a flow so') == 120
+
+
+@pytest.mark.parametrize('words, target, during', [
+    ('--timestart 08:00:00 --timestop 18:00:00 --kerneltz', 'ACCEPT', ' during 08:00-18:00'),
+    ('--timestart 08:00:00 --timestop 18:00:00 --weekdays Mon,Tue,Fri --kerneltz', 'ACCEPT', ' during { mon-tue 08:00-18:00, fri 08:00-18:00 }'),
+    ('--timestart 08:00:00 --timestop 18:00:00 --kerneltz', 'DROP', ' during 08:00-18:01'),  # the last moment is in it
+    ('! --weekdays Sat,Sun --kerneltz', 'ACCEPT', ' during mon-fri'),
+    ('--weekdays 6,7 --kerneltz', 'ACCEPT', ' during sat-sun'),
+    ('--timestart 22:00:00 --timestop 06:00:00 --weekdays Fri --kerneltz', 'ACCEPT', ' during { fri 22:00-00:00, fri 00:00-06:00 }'),
+    ('--timestart 22:00:00 --timestop 06:00:00 --weekdays Fri --contiguous --kerneltz', 'ACCEPT', ' during fri 22:00-06:00'),
+    ('--timestart 08:00:00 --timestop 18:00:00', 'ACCEPT', None),  # of UTC
+    ('--timestart 08:00:00 --timestop 18:00:00', 'DROP', ''),
+    ('--monthdays 1,2 --kerneltz', 'ACCEPT', None),
+    ('--datestart 2026-01-01T00:00:00 --kerneltz', 'ACCEPT', None),
+    ('--timestart 08:00:00 --timestop 18:00:00 --kerneltz', 'MARK --set-mark 1', None),
+])
+def test_iptables_times(keepstate, words, target, during):
+    """Hours of the clock are times of ours; a rule that denies says what cannot be said without it."""
+    policy = keepstate('import', 'iptables-save', '-', stdin=IPTABLES.format(
+        'ACCEPT' if target == 'DROP' else 'DROP', f'-A INPUT -p tcp -m time {words} -j {target}\n').encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    verb = 'deny' if target == 'DROP' else 'allow'
+    assert re.findall(f'^{verb} to self tcp(.*?)  #', policy, re.M) == ([] if during is None else [during])
+    assert during or re.search('^# line 7: -A INPUT -p tcp -m time ', policy, re.M)

@@ -140,7 +140,7 @@ CHANGES = """table inet f {
     ('iifname "eth1" meta mark set 0x00000001', 'meta mark 0x00000001', ['set mark 0x1']),
     ('iifname "eth1" meta mark set 0x00000001', 'meta mark 0x00000002', []),
     ('iifname "eth1" meta mark set 0x00000001 tcp dport 80 meta mark set 0x00000002', 'meta mark 0x00000002', ['tcp port 80 set mark 0x2', 'mark 2']),
-    # What a rule asks for before it changes it is asked of the packet as it was.
+    # A condition before the change is about the packet as it was.
     ('iifname "eth1" meta mark 0x00000000 meta mark set 0x00000001 accept', 'tcp dport 80', ['tcp port 80 mark 0 set mark 0x1', 'tcp port 80']),
     ('iifname "eth1" meta mark set ct mark', 'meta mark 0x00000001', []),
     ('iifname "eth1" ct mark set 0x00000001', 'meta mark 0x00000001', ['mark { 1 }']),
@@ -148,7 +148,7 @@ CHANGES = """table inet f {
     ('iifname "eth1" ip daddr set 10.0.0.5', 'tcp dport 80', ['tcp port 80 family ipv6']),
 ])
 def test_nft_changes(keepstate, change, asks, rules):
-    """What is set is `set`, and is asked for further on; a new address without a connection is nothing that passes."""
+    """A change is `set`, and is asked for further on; packets with a new address without a connection do not pass."""
     policy = keepstate('import', 'nft', '-', stdin=(CHANGES % (change, asks)).encode()).stdout
     keepstate('check', '-', stdin=policy.encode())
     made = re.findall('^allow from eth1 to eth0 (.*?)  #', policy, re.M)
@@ -174,3 +174,31 @@ def test_nft_bits_of_marks(keepstate, value, said):
     policy = keepstate('import', 'nft', '-', stdin=json.dumps(text).encode()).stdout
     keepstate('check', '-', stdin=policy.encode())
     assert bool(re.search(f'^allow from eth1 to self{said}$', policy, re.M)) == bool(said), policy
+
+
+@pytest.mark.parametrize('words, during', [
+    ('meta hour "08:00"-"18:00" accept', ['during 08:00-18:00']),
+    ('meta day { "Monday", "Tuesday" } meta hour "22:00"-"06:00" accept',
+     ['during { mon-tue 22:00-00:00, mon-tue 00:00-06:00 }']),
+    ('meta day != { "Saturday", "Sunday" } accept', ['during mon-fri']),
+    ('meta hour != "08:00"-"18:00" accept', []),
+    ('meta hour >= "08:00" accept', []),
+    ('meta time "2026-01-01 00:00:00"-"2026-02-01 00:00:00" accept', []),
+    ('meta hour "08:00"-"18:00" jump more', []),
+])
+def test_nft_times(keepstate, words, during):
+    """Hours and days as nft prints them are those of the clock."""
+    text = f"""table inet f {{
+    chain more {{
+        accept
+    }}
+    chain input {{ type filter hook input priority 0; policy drop;
+        ct state established accept
+        tcp dport 80 {words}
+    }}
+}}
+"""
+    policy = keepstate('import', 'nft', '-', stdin=text.encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    assert re.findall('^allow to self tcp port 80 (.*?)  #', policy, re.M) == during
+    assert during or '\n#   left out: nothing here says' in policy
