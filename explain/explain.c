@@ -92,6 +92,8 @@ static void upper_details(const struct ks_packet *pkt, char *buf, size_t size)
 		snprintf(buf, size, ", %u octet%s of data", pkt->payload_len, ks_plural(pkt->payload_len));
 }
 
+#define NO_FLAGS "; this one has none: 'tcp syn' begins a connection, 'tcp ack' goes on with one"
+
 /* The fields that were read, or the header at which the parser gave up. */
 static void explain_headers(struct ks_explain *explain)
 {
@@ -109,8 +111,9 @@ static void explain_headers(struct ks_explain *explain)
 	if (pkt->flags & KS_PKT_NOT_IP)
 		step = ks_explain_step(explain, "headers", "ok", "%s of %u octets that is not IP", link, pkt->wire_len);
 	else if (is_header_reason(insp->verdict.reason))
-		step = ks_explain_step(explain, "headers", "drop", "%s of %u octets%s%s: %s", link, pkt->wire_len,
-				       *tuple ? ", " : "", tuple, ks_reason_text(insp->verdict.reason));
+		step = ks_explain_step(explain, "headers", "drop", "%s of %u octets%s%s: %s%s", link, pkt->wire_len,
+				       *tuple ? ", " : "", tuple, ks_reason_text(insp->verdict.reason),
+				       insp->verdict.reason == KS_REASON_TCP_FLAGS && !pkt->tcp_flags ? NO_FLAGS : "");
 	else
 		step = ks_explain_step(explain, "headers", "ok", "%s of %u octets%s, IPv%u: %s%s", link, pkt->wire_len,
 				       pkt->flags & KS_PKT_SNAPPED ? " (cut by the capture)" : "", pkt->tuple.family,

@@ -207,6 +207,10 @@ static void test_headers(void **state)
 	expect_verdict(explanation, "deny", "bad tcp flags");
 	expect_text(explanation, "headers", "drop", "no stack sends");
 	json_decref(explanation);
+	explanation = explain(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp");
+	expect_verdict(explanation, "deny", "bad tcp flags");
+	expect_text(explanation, "headers", "drop", "'tcp syn' begins a connection");
+	json_decref(explanation);
 }
 
 static void open_connection(struct fixture *f)
