@@ -121,7 +121,8 @@ enum ks_class {
 	X(TABLE_FULL, "table full", "the state table is full of live flows")                                           \
 	X(HALF_OPEN_FULL, "half-open full", "never given any more: who waits longest makes room")                      \
 	X(FRAGMENT_LIMIT, "fragment limit", "too many holes in a datagram, or no room for its record")                 \
-	X(NO_PORT, "no free port", "address translation found no free port for a new flow")                            \
+	X(NO_PORT, "no free port",                                                                                     \
+	  "translation found no free port; of protocols without ports one host at a time speaks to a server")          \
 	X(NO_ADDRESS, "no address", "address translation found no address for it")                                     \
 	X(ANNOUNCEMENT, "announcement incomplete",                                                                     \
 	  "a helper needs what is before or behind it first, or an acknowledgement: TCP repeats it")                   \
