@@ -39,6 +39,8 @@ struct ks_env {
  */
 #define ks_inlined __attribute__((always_inline))
 
+#define ks_frequent
+
 struct ks_env *env_isolated(struct ks_env *env);
 
 /* Keeps the compiler from reasoning past a bound that the verifier must see. */

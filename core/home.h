@@ -35,6 +35,7 @@
  *   ks_isolated                a function that is verified once, apart from its callers (V9): it checks its pointers, and
  *                              follows none that lies behind these
  *   ks_inlined                 a function that every packet calls, or every refused one: it has no frame of its own
+ *   ks_frequent                the same of one that nearly every packet calls, where a program has room for it: not in the kernel
  *   ks_missing(p)              true if such a pointer is NULL, which it never is: only the verifier asks
  *   env_isolated(env)          the environment for such a function: it reaches tables and counters, not the packet
  *   ks_hide_bound(v)           the compiler may not reason about the bounds of v from here on (V4)

@@ -145,8 +145,12 @@ ks_inlined void ks_inspect_begin(struct ks_env *env, struct ks_inspection *insp,
 	insp->verdict.reason = (__u8)ks_inspect_read(env, insp, head);
 }
 
-__u32 ks_inspect_finish(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
+ks_frequent __u32 ks_inspect_finish(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
+	if (ks_likely(insp->stage == KS_STAGE_FIND)) {
+		ks_stage_find(env, insp, head);
+		ks_fragment_resume_first(insp);
+	}
 	while (insp->stage != KS_STAGE_DONE)
 		ks_inspect_step(env, insp, head);
 	return ks_inspect_end(env, insp);

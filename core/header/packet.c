@@ -343,7 +343,7 @@ static inline __u32 fragment_refused(const struct ks_packet *pkt)
 	return pkt->flags & KS_PKT_ICMP_ERROR ? KS_REASON_ICMP_QUOTE : 0;
 }
 
-__u32 ks_packet_parse(const __u8 *head, struct ks_packet *pkt, __u32 options)
+ks_frequent __u32 ks_packet_parse(const __u8 *head, struct ks_packet *pkt, __u32 options)
 {
 	struct ks_upper up = {};
 	__u32 fragment, reason;

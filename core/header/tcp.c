@@ -107,7 +107,7 @@ static __u32 parse_options(const __u8 *head, struct ks_packet *pkt, __u32 off, _
 	return ctx.malformed && pkt->tcp_flags & KS_TCP_SYN ? KS_REASON_TCP_OPTIONS : 0;
 }
 
-__u32 ks_tcp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
+ks_frequent __u32 ks_tcp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 {
 	const __u8 *tcp = ks_head_at(head, pkt->l4_off);
 	__u32 header, reason;

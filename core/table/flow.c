@@ -2,6 +2,8 @@
 /* Keys of flows: both directions of a conversation fold to one. */
 #include "core/table/flow.h"
 
+#include "core/home.h"
+
 /* Any total order will do, as long as both directions see the same one. */
 static inline bool sender_is_second(const struct ks_tuple *tuple)
 {
@@ -35,7 +37,7 @@ static inline __u64 tail_make(const struct ks_tuple *tuple, __be16 first, __be16
 	       (__u64)tuple->proto << TAIL_PROTO_SHIFT | (__u64)(tuple->family & KS_FAMILY_MASK) << TAIL_FAMILY_SHIFT;
 }
 
-__u32 ks_flow_key_make(const struct ks_tuple *tuple, struct ks_flow_key *key)
+ks_frequent __u32 ks_flow_key_make(const struct ks_tuple *tuple, struct ks_flow_key *key)
 {
 	if (sender_is_second(tuple)) {
 		ks_addr_copy(&key->addr[0], &tuple->dst);

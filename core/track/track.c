@@ -293,7 +293,7 @@ static inline bool is_mere_repetition(const struct ks_inspection *insp)
 	       ks_state_is_half_open(insp->flow.after.state);
 }
 
-__u32 ks_track_update(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+ks_frequent __u32 ks_track_update(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	__u32 reason;
 	bool moves = true;
