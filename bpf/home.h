@@ -40,6 +40,9 @@ struct ks_env {
 #define ks_inlined __attribute__((always_inline))
 
 #define ks_frequent
+#define ks_seldom ks_inline
+
+#define KS_LOOKS_AHEAD 0
 
 struct ks_env *env_isolated(struct ks_env *env);
 

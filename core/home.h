@@ -31,11 +31,16 @@
  *   ks_fetch_add(p, v), ks_fetch_or(p, v), ks_fetch_and(p, v)
  *       Changes *p, and loses no change of others; returns what it was. Nothing moves across it if that is used.
  *
+ * Searches:
+ *   KS_LOOKS_AHEAD
+ *       1 if the home says where the flow of a packet probably lies, in insp->flow.ref, before it is looked for; 0 if it does not.
+ *
  * The verifier (bpf/VERIFIER.md has the rules; nothing, natively):
  *   ks_isolated                a function that is verified once, apart from its callers (V9): it checks its pointers, and
  *                              follows none that lies behind these
  *   ks_inlined                 a function that every packet calls, or every refused one: it has no frame of its own
  *   ks_frequent                the same of one that nearly every packet calls, where a program has room for it: not in the kernel
+ *   ks_seldom                  what nearly no packet needs of such a function, apart from it: not in the kernel
  *   ks_missing(p)              true if such a pointer is NULL, which it never is: only the verifier asks
  *   env_isolated(env)          the environment for such a function: it reaches tables and counters, not the packet
  *   ks_hide_bound(v)           the compiler may not reason about the bounds of v from here on (V4)

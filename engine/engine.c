@@ -6,6 +6,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 #include <sys/mman.h>
 #include <sys/random.h>
 
@@ -244,18 +247,22 @@ __u64 ks_engine_time(const struct ks_engine *engine)
 /* Fills in the facts that the core expects of a home before it inspects a frame (core/inspection.h). */
 static void frame_offer(struct ks_engine *engine, const struct ks_frame *frame, bool dry, struct ks_inspection *insp)
 {
+	__u32 captured = frame->captured, length = frame->length; /* before anything is stored that may be the frame */
+	__u8 from = frame->from, to = frame->to, link = frame->link;
+
 	insp->home.now = engine->now;
-	insp->home.from = frame->from;
-	insp->home.to = frame->to;
+	insp->home.from = from;
+	insp->home.to = to;
 	insp->home.dry = dry;
-	insp->home.resumed = 0;
-	insp->home.segments = 0;
-	insp->home.hops = 0;
 	insp->home.halves = KS_TRANSLATE_BOTH;
-	insp->pkt.wire_len = KS_MAX(frame->length, frame->captured);
-	insp->pkt.head_len = KS_MIN(frame->captured, KS_HEAD_MAX);
-	insp->pkt.link = frame->link;
-	insp->pkt.flags = frame->captured < frame->length ? KS_PKT_SNAPPED : 0;
+	insp->home.resumed = 0;
+	insp->home.hops = 0;
+	insp->home.segments = 0;
+	insp->pkt.wire_len = KS_MAX(length, captured);
+	insp->pkt.head_len = KS_MIN(captured, KS_HEAD_MAX);
+	insp->pkt.link = link;
+	insp->pkt.flags = captured < length ? KS_PKT_SNAPPED : 0;
+	insp->flow.ref.bucket = engine->length; /* nobody has looked */
 	engine->frame = frame;
 	engine->changed = false;
 }
@@ -289,78 +296,104 @@ const __u8 *ks_engine_output(const struct ks_engine *engine, __u32 *length)
 	return engine->changed ? engine->output : engine->frame->data;
 }
 
-/* The slot that a packet's flow lies in, or will: one with this tag in this bucket. */
+/* Where a packet's flow is looked for, and where it lies, or will. */
 struct place {
-	const struct ks_bucket *bucket; /* NULL: the packet is not looked for */
-	const struct ks_tags *tags;
-	__u16 tag; /* 0: of a free slot */
+	const struct ks_tags *tags; /* of the bucket; NULL: the packet is not looked for */
+	__u32 index; /* of the bucket */
+	const struct ks_slot *slot; /* NULL: not known */
+	const struct ks_bucket *claimed; /* by an insert; NULL: the flow is in the table */
 };
 
-/* The first (n = 0) or second bucket of a hash. */
-static ks_inline struct place place_of(const struct ks_engine *engine, __u64 hash, __u32 n, __u16 tag)
+/* Fetches the tags of the first (n = 0) or second bucket of a hash. */
+static ks_inline void place_begin(const struct ks_engine *engine, __u64 hash, __u32 n, struct place *place)
 {
-	__u32 index = ks_table_bucket(&engine->shape, hash, n);
-
-	return (struct place){ .bucket = &engine->buckets[index],
-			       .tags = ks_tags_of(engine->buckets, engine->shape.buckets, index),
-			       .tag = tag };
+	place->index = ks_table_bucket(&engine->shape, hash, n);
+	place->tags = ks_tags_of(engine->buckets, engine->shape.buckets, place->index);
+	__builtin_prefetch(place->tags);
 }
 
-static ks_inline struct place prefetch_tags(const struct ks_engine *engine, __u64 hash, __u32 n)
+static ks_inline void slot_prefetch(const struct ks_slot *slot)
 {
-	struct place place = place_of(engine, hash, n, ks_table_tag(hash));
-
-	__builtin_prefetch(place.tags);
-	return place;
-}
-
-/* Fetches the two lines of the slot whose tag fits, to be written. Returns false if no tag does. */
-static ks_inline bool prefetch_slot(const struct place *place, __u64 hash)
-{
-	const struct ks_bucket *bucket = place->bucket;
-	const struct ks_tags *tags = place->tags;
-
-	for (__u32 k = 0; k < KS_BUCKET_SLOTS; k++) {
-		__u32 i = ks_table_slot(hash, k);
-
-		if (ks_load_hint(&tags->tag[i]) != place->tag)
-			continue;
-		__builtin_prefetch(&bucket->slot[i].key, 1);
-		__builtin_prefetch(&bucket->slot[i].flow.volume, 1);
-		return true;
-	}
-	return false;
-}
-
-/* Of a flow that is new: the line with the claim of its first bucket, and the slot that it will get there, if one is free. */
-static ks_inline void prefetch_room(const struct place *place, __u64 hash)
-{
-	__builtin_prefetch(&place->bucket->claim, 1);
-	prefetch_slot(place, hash);
+	__builtin_prefetch(&slot->key, 1);
+	__builtin_prefetch(&slot->flow.volume, 1);
 }
 
 /*
- * Fetches the flows of a burst. One flow in seven lies in its second bucket, and its packet would wait for memory alone: the tags
- * of these are fetched while the other flows are. One that is in neither is new.
+ * Returns a slot of the bucket whose tag is this one, or KS_BUCKET_SLOTS. All are compared at once where a CPU can: which one it is,
+ * no CPU foresees.
  */
-static ks_inline void burst_prefetch(const struct ks_engine *engine, struct place *place, unsigned count,
-				     const struct ks_inspection *insp)
+static ks_inline __u32 tag_find(const struct ks_tags *tags, __u16 tag)
+{
+#if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
+	__m128i same = _mm_cmpeq_epi16(_mm_loadu_si128((const __m128i *)tags), _mm_set1_epi16((short)tag));
+	unsigned mask = (unsigned)_mm_movemask_epi8(_mm_packs_epi16(same, same));
+
+	return mask ? (__u32)__builtin_ctz(mask) : KS_BUCKET_SLOTS;
+#else
+	__u32 i = 0;
+
+	while (i < KS_BUCKET_SLOTS && ks_load_hint(&tags->tag[i]) != tag)
+		i++;
+	return i;
+#endif
+}
+
+/* Fetches the two lines of the slot whose tag fits, to be written, and says which that is. Returns false if no tag does. */
+static ks_inline bool place_find(const struct ks_engine *engine, __u64 hash, struct place *place,
+				 struct ks_flow_ref *ref)
+{
+	__u32 i = tag_find(place->tags, ks_table_tag(hash));
+
+	if (i == KS_BUCKET_SLOTS)
+		return false;
+	place->slot = &engine->buckets[place->index].slot[i];
+	slot_prefetch(place->slot);
+	ref->bucket = place->index;
+	ref->slot = i;
+	return true;
+}
+
+/* Of a flow that is new: the line with the claim of its first bucket, and the slot that it will get there, if one is free. */
+static ks_inline void room_find(const struct ks_engine *engine, __u64 hash, struct place *place)
+{
+	place_begin(engine, hash, 0, place);
+	place->claimed = &engine->buckets[place->index];
+	__builtin_prefetch(&place->claimed->claim, 1);
+	for (__u32 k = 0; k < KS_BUCKET_SLOTS; k++) {
+		__u32 i = ks_table_slot(hash, k);
+
+		if (ks_load_hint(&place->tags->tag[i]))
+			continue;
+		place->slot = &place->claimed->slot[i];
+		slot_prefetch(place->slot);
+		return;
+	}
+}
+
+/*
+ * Finds the flows of a burst, and fetches them. One flow in seven lies in its second bucket, and its packet would wait for memory
+ * alone: the tags of these are fetched while the other flows are. One that is in neither is new. What is found is where the flow
+ * probably lies (KS_LOOKS_AHEAD): another packet may change that before its own is judged.
+ */
+static ks_inline void burst_find(const struct ks_engine *engine, struct place *place, unsigned count,
+				 struct ks_inspection *insp)
 {
 	unsigned late[KS_BURST_MAX], n = 0;
 
 	for (unsigned i = 0; i < count; i++) {
-		if (!place[i].bucket || prefetch_slot(&place[i], insp[i].flow.hash))
+		__u64 hash = insp[i].flow.hash;
+
+		if (!place[i].tags || place_find(engine, hash, &place[i], &insp[i].flow.ref))
 			continue;
-		place[i] = prefetch_tags(engine, insp[i].flow.hash, 1);
+		place_begin(engine, hash, 1, &place[i]);
 		late[n++] = i;
 	}
 	for (unsigned k = 0; k < n; k++) {
 		unsigned i = late[k];
+		__u64 hash = insp[i].flow.hash;
 
-		if (prefetch_slot(&place[i], insp[i].flow.hash))
-			continue;
-		place[i] = place_of(engine, insp[i].flow.hash, 0, 0);
-		prefetch_room(&place[i], insp[i].flow.hash);
+		if (!place_find(engine, hash, &place[i], &insp[i].flow.ref))
+			room_find(engine, hash, &place[i]);
 	}
 }
 
@@ -370,17 +403,16 @@ static ks_inline void burst_prefetch(const struct ks_engine *engine, struct plac
  */
 #define FETCH_AHEAD 4
 
-static ks_inline void fetch_again(const struct place *place, unsigned count, unsigned at,
-				  const struct ks_inspection *insp)
+static ks_inline void fetch_again(const struct place *place, unsigned count, unsigned at)
 {
 	unsigned next = at + FETCH_AHEAD;
 
-	if (next >= count || !place[next].bucket)
+	if (next >= count)
 		return;
-	if (ks_likely(place[next].tag))
-		prefetch_slot(&place[next], insp[next].flow.hash);
-	else
-		prefetch_room(&place[next], insp[next].flow.hash);
+	if (ks_likely(place[next].slot))
+		slot_prefetch(place[next].slot);
+	if (ks_unlikely(place[next].claimed))
+		__builtin_prefetch(&place[next].claimed->claim, 1);
 }
 
 /* At most KS_BURST_MAX frames. */
@@ -392,13 +424,15 @@ static void burst_inspect(struct ks_engine *engine, const struct ks_frame *frame
 	for (unsigned i = 0; i < count; i++) {
 		frame_offer(engine, &frames[i], dry, &insp[i]);
 		ks_inspect_begin(ks_engine_env(engine), &insp[i], frames[i].data);
-		place[i].bucket = NULL;
+		place[i].tags = NULL;
+		place[i].slot = NULL;
+		place[i].claimed = NULL;
 		if (insp[i].stage == KS_STAGE_FIND)
-			place[i] = prefetch_tags(engine, insp[i].flow.hash, 0);
+			place_begin(engine, insp[i].flow.hash, 0, &place[i]);
 	}
-	burst_prefetch(engine, place, count, insp);
+	burst_find(engine, place, count, insp);
 	for (unsigned i = 0; i < count; i++) {
-		fetch_again(place, count, i, insp);
+		fetch_again(place, count, i);
 		engine->frame = &frames[i];
 		engine->changed = false;
 		ks_inspect_finish(ks_engine_env(engine), &insp[i], frames[i].data);

@@ -51,6 +51,9 @@ static inline __u64 ks_load64(const void *p)
 /* Inlined into the functions of other files, too, where core and engine are one text. */
 #define ks_inlined inline __attribute__((always_inline))
 #define ks_frequent ks_inlined
+#define ks_seldom __attribute__((noinline, cold))
+
+#define KS_LOOKS_AHEAD 1 /* in bursts */
 
 #define ks_load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #define ks_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)

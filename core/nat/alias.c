@@ -58,7 +58,8 @@ ks_inlined void ks_nat_find(struct ks_env *env, struct ks_inspection *insp)
 {
 	__u8 high = insp->from_high;
 
-	ks_table_find(env, &insp->flow);
+	if (!KS_LOOKS_AHEAD || !ks_table_find_there(env, &insp->flow))
+		ks_table_find(env, &insp->flow);
 	insp->by_alias = 0;
 	if (insp->flow.found && insp->flow.before.state == KS_STATE_ALIAS)
 		alias_follow(env, insp);

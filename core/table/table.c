@@ -24,8 +24,17 @@ static inline bool slot_read(const struct ks_slot *slot, struct ks_entry *e)
 	ks_words_load(&e->before, &slot->flow, sizeof(e->before));
 	ks_fence_acquire();
 	e->busy = version & 1 || version != ks_load_relaxed(&slot->flow.version);
-	e->before.version = version;
+	if (ks_unlikely(e->busy)) /* else it was copied: nothing that is loaded soon is stored in two sizes */
+		e->before.version = version;
 	return e->busy || e->before.state != KS_STATE_NONE;
+}
+
+/* A dead flow is absent; an insert of the same key takes its slot over. An alias lives as long as its flow. */
+static inline void dead_forget(struct ks_entry *e)
+{
+	if (e->found && ks_flow_is_dead(&e->before, e->clock) && e->before.state != KS_STATE_ALIAS &&
+	    !ks_tally_is_held(&e->before))
+		e->found = 0;
 }
 
 /* Looks through one bucket. Returns true when the search is over. */
@@ -142,16 +151,38 @@ ks_isolated __u32 ks_table_find_isolated(struct ks_env *env, struct ks_entry *e)
 			break;
 		}
 	}
-	/* A dead flow is absent; an insert of the same key takes its slot over. An alias lives as long as its flow. */
-	if (e->found && ks_flow_is_dead(&e->before, e->clock) && e->before.state != KS_STATE_ALIAS &&
-	    !ks_tally_is_held(&e->before))
-		e->found = 0;
+	dead_forget(e);
 	return e->found;
 }
 
-ks_isolated __u32 ks_table_commit_isolated(struct ks_env *env, struct ks_entry *e)
+ks_frequent bool ks_table_find_there(struct ks_env *env, struct ks_entry *e)
+{
+	struct ks_bucket *bucket = env_bucket(env, e->ref.bucket);
+
+	if (!bucket || !slot_read(&bucket->slot[e->ref.slot & KS_BUCKET_SLOT_MASK], e))
+		return false;
+	e->found = !e->busy;
+	dead_forget(e);
+	return true;
+}
+
+/* Writes a slot that is claimed, whose state or flags change. */
+static ks_seldom void slot_move(struct ks_env *env, struct ks_slot *slot, struct ks_entry *e, __u32 version)
 {
 	struct ks_table_counts *counts;
+
+	ks_share_move(env, &slot->key, &e->before, &e->after);
+	slot_write(slot, e, version);
+	if (e->before.state == e->after.state)
+		return;
+	counts = env_table_counts(env);
+	if (counts)
+		half_open_account(counts, e->before.state, e->after.state);
+	ks_flow_tell_moved(env, e);
+}
+
+ks_isolated ks_frequent __u32 ks_table_commit_isolated(struct ks_env *env, struct ks_entry *e)
+{
 	struct ks_bucket *bucket;
 	struct ks_slot *slot;
 	__u32 version;
@@ -167,15 +198,10 @@ ks_isolated __u32 ks_table_commit_isolated(struct ks_env *env, struct ks_entry *
 	slot = &bucket->slot[e->ref.slot & KS_BUCKET_SLOT_MASK];
 	if (!slot_claim(slot, version))
 		return false;
-	if (e->before.state != e->after.state || e->before.flags != e->after.flags)
-		ks_share_move(env, &slot->key, &e->before, &e->after);
-	slot_write(slot, e, version);
-	if (e->before.state != e->after.state) {
-		counts = env_table_counts(env);
-		if (counts)
-			half_open_account(counts, e->before.state, e->after.state);
-		ks_flow_tell_moved(env, e);
-	}
+	if (ks_unlikely(e->before.state != e->after.state || e->before.flags != e->after.flags))
+		slot_move(env, slot, e, version);
+	else
+		slot_write(slot, e, version);
 	return true;
 }
 

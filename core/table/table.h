@@ -278,6 +278,12 @@ static inline void ks_table_find(struct ks_env *env, struct ks_entry *e)
 	ks_table_find_isolated(env_isolated(env), e);
 }
 
+/*
+ * The same by a look at e->ref alone, which need not be right. Returns false if it does not lie there, and nothing is known. For a home
+ * that looks ahead (home.h).
+ */
+bool ks_table_find_there(struct ks_env *env, struct ks_entry *e);
+
 /* Reads the live entry at e->ref, whatever its key: fills in e->key, e->before and e->found, which it returns; not e->hash. */
 __u32 ks_table_read_isolated(struct ks_env *env, struct ks_entry *e);
 
