@@ -123,6 +123,15 @@ static inline bool ks_byte_may_be_on_link(__u8 first, __u8 family)
 	return first >= IPV6_LINK_LOCAL || first == 0;
 }
 
+/* The same for both addresses of a tuple. */
+static inline bool ks_tuple_may_be_on_link(const struct ks_tuple *tuple)
+{
+	__u32 at = tuple->family == KS_IPV4 ? IPV4_FIRST_BYTE : 0;
+
+	return ks_byte_may_be_on_link(tuple->src.b[at], tuple->family) ||
+	       ks_byte_may_be_on_link(tuple->dst.b[at], tuple->family);
+}
+
 static inline bool ks_ipv6_is_multicast(const __u8 *addr)
 {
 	return addr[0] == 0xff;

@@ -56,4 +56,14 @@ static inline __u8 ks_packet_key(struct ks_env *env, const struct ks_inspection 
 	return high;
 }
 
+/* The same for the packet in hand, whose tuple the parser has looked at. */
+static inline __u8 ks_packet_key_own(struct ks_env *env, const struct ks_inspection *insp, struct ks_flow_key *key)
+{
+	__u8 high = (__u8)ks_flow_key_make(&insp->pkt.tuple, key);
+
+	if (ks_unlikely(insp->pkt.special) && ks_key_is_on_link(key))
+		key->link = ks_link_find(env, insp, &insp->pkt.tuple);
+	return high;
+}
+
 #endif

@@ -69,7 +69,7 @@ ks_inlined __u32 ks_state_begin(struct ks_env *env, struct ks_inspection *insp)
 		insp->stage = KS_STAGE_ERROR;
 	} else {
 		insp->stage = KS_STAGE_FIND;
-		insp->from_high = ks_packet_key(env, insp, &insp->pkt.tuple, &insp->flow.key);
+		insp->from_high = ks_packet_key_own(env, insp, &insp->flow.key);
 		ks_table_hash_inlined(env, &insp->flow);
 	}
 	return KS_REASON_OK_NEW;

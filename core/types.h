@@ -44,6 +44,9 @@ typedef __u32 __be32;
 #define KS_NSEC_PER_SEC 1000000000ULL
 #define KS_MSEC_PER_SEC 1000U
 
+/* Clears memory that is made of words, by as large pieces as the machine has: what is read of them soon is not larger. */
+#define ks_words_clear(words, size) __builtin_memset((words), 0, (size))
+
 /* Serial-number arithmetic on 32 bits (RFC 1982, as TCP uses it). */
 static inline bool ks_seq_before(__u32 a, __u32 b)
 {

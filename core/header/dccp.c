@@ -86,8 +86,7 @@ __u32 ks_dccp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 	reason = ks_head_need(pkt, pkt->l4_off, least);
 	if (reason)
 		return reason;
-	pkt->tuple.sport = ks_load16(dccp);
-	pkt->tuple.dport = ks_load16(dccp + 2);
+	ks_ports_read(dccp, &pkt->tuple);
 	pkt->dccp_type = (__u8)(type | (is_long ? 0 : KS_DCCP_SHORT));
 	pkt->payload_off = (__u16)(pkt->l4_off + header);
 	pkt->payload_len = l4_len - header;

@@ -21,10 +21,11 @@
 #include "core/verdict.h"
 #include "core/header/wire.h"
 
-#define CHECKSUM_WORD_MASK 0xffffU
-#define CHECKSUM_WORD_BITS 16
-#define CHECKSUM_WORDS_MASK 0xffffffffU
-#define CHECKSUM_WORDS_BITS 32
+#define CHECKSUM_ONES 0xffffULL
+#define CHECKSUM_INVERSE 0xfffefffefffeffffULL /* of that, modulo 2^64 */
+#define CHECKSUM_MULTIPLES (~0ULL / CHECKSUM_ONES) /* of it in 64 bits, but for 0 */
+
+_Static_assert(1 == CHECKSUM_ONES * CHECKSUM_INVERSE, "a multiple of it, times this, is how many times it is");
 
 static inline __u32 parse_ethernet(const __u8 *head, struct ks_packet *pkt, __u32 *ethertype)
 {
@@ -71,8 +72,9 @@ static inline __u32 parse_link(const __u8 *head, struct ks_packet *pkt, __u32 *v
 }
 
 /*
- * The one's complement sum over the header is all ones when it is right (RFC 1071). 32-bit words are added first;
- * folding brings their carries back in.
+ * The one's complement sum over the header is all ones when it is right (RFC 1071), so the plain sum is a multiple of that:
+ * folding changes it by such multiples only. It is none of 0, as the version is not 0. For the test without a division see Warren,
+ * Hacker's Delight, 10-17.
  */
 static inline bool ipv4_checksum_ok(const __u8 *ip, __u32 ihl)
 {
@@ -84,10 +86,7 @@ static inline bool ipv4_checksum_ok(const __u8 *ip, __u32 ihl)
 			break;
 		sum += ks_load32(ip + i);
 	}
-	sum = (sum & CHECKSUM_WORDS_MASK) + (sum >> CHECKSUM_WORDS_BITS);
-	sum = (sum & CHECKSUM_WORD_MASK) + (sum >> CHECKSUM_WORD_BITS);
-	sum = (sum & CHECKSUM_WORD_MASK) + (sum >> CHECKSUM_WORD_BITS);
-	return sum == CHECKSUM_WORD_MASK;
+	return sum * CHECKSUM_INVERSE <= CHECKSUM_MULTIPLES;
 }
 
 /*
@@ -227,6 +226,16 @@ static __u32 parse_network(const __u8 *head, struct ks_packet *pkt, struct ks_up
 	return version == KS_IPV4 ? parse_ipv4(head, pkt, up, options) : parse_ipv6(head, pkt, up);
 }
 
+/* The same in memory of its own, so that what a plain frame has found stays in registers. */
+static ks_inline __u32 parse_odd(const __u8 *head, struct ks_packet *pkt, struct ks_upper *up, __u32 options)
+{
+	struct ks_upper found = {};
+	__u32 reason = parse_network(head, pkt, &found, options);
+
+	*up = found;
+	return reason;
+}
+
 static __u32 parse_upper(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 {
 	__u32 proto = pkt->tuple.proto;
@@ -269,47 +278,29 @@ static bool is_land(const struct ks_tuple *tuple)
 /* By its network address or its link address: only the latter tells a directed broadcast from an address of a host. */
 static inline bool is_to_group(const __u8 *head, const struct ks_packet *pkt)
 {
-	return ks_addr_is_group(&pkt->tuple.dst, pkt->tuple.family) ||
+	return (pkt->special && ks_addr_is_group(&pkt->tuple.dst, pkt->tuple.family)) ||
 	       (pkt->l3_off >= ETH_HEADER_LEN && head[0] & ETH_GROUP_BIT);
 }
 
 /*
- * Clears every field that the parser may not set, so that nothing of the last packet stays. Field by field: a temporary
- * would be stored in small pieces and loaded in large ones, which stalls the CPU.
+ * Clears every field that the parser may not set, so that nothing of the last packet stays: by words, as a compiler joins
+ * stores of fields in some places only.
  */
+#define PACKET_FOUND __builtin_offsetof(struct ks_packet, l3_len) /* from here on all is found by the parser */
+
+_Static_assert(PACKET_FOUND % sizeof(__u64) == 0 && sizeof(struct ks_packet) % sizeof(__u64) == 0,
+	       "these are whole words");
+
 static inline void packet_init(struct ks_packet *pkt)
 {
-	__u64 *tuple = (__u64 *)(void *)&pkt->tuple;
+	__u64 *word = (__u64 *)(void *)pkt;
 
-	for (__u32 i = 0; i < sizeof(pkt->tuple) / sizeof(*tuple); i++)
-		tuple[i] = 0;
+	ks_words_clear(word, sizeof(pkt->tuple));
+	ks_words_clear(word + PACKET_FOUND / sizeof(*word), sizeof(*pkt) - PACKET_FOUND);
 	pkt->l3_off = 0;
 	pkt->l4_off = 0;
 	pkt->payload_off = 0;
 	pkt->flags &= KS_PKT_SNAPPED;
-	pkt->l3_len = 0;
-	pkt->payload_len = 0;
-	pkt->seq = 0;
-	pkt->ack = 0;
-	pkt->sack = 0;
-	pkt->window = 0;
-	pkt->tcp_flags = 0;
-	pkt->wscale = 0;
-	pkt->tcp_opts = 0;
-	pkt->icmp_type = 0;
-	pkt->icmp_code = 0;
-	pkt->hop_limit = 0;
-	pkt->cursor = 0;
-	pkt->ethertype = 0;
-	pkt->frag_id = 0;
-	pkt->frag_at = 0;
-	pkt->frag_off = 0;
-	pkt->frag_len = 0;
-	pkt->frag_least = 0;
-	pkt->frag_more = 0;
-	pkt->ip_options = 0;
-	pkt->traffic_class = 0;
-	pkt->frag_zero = 0;
 }
 
 /*
@@ -352,7 +343,7 @@ ks_frequent __u32 ks_packet_parse(const __u8 *head, struct ks_packet *pkt, __u32
 	if (ks_likely(is_plain(head, pkt)))
 		reason = parse_plain(head, pkt, &up, options);
 	else
-		reason = parse_network(head, pkt, &up, options);
+		reason = parse_odd(head, pkt, &up, options);
 	if (ks_unlikely(up.frag_at)) {
 		fragment = parse_fragment(pkt, &up);
 		if (!reason)
@@ -360,7 +351,8 @@ ks_frequent __u32 ks_packet_parse(const __u8 *head, struct ks_packet *pkt, __u32
 	}
 	if (reason)
 		return reason;
-	if (ks_addr_is_group(&pkt->tuple.src, pkt->tuple.family))
+	pkt->special = (__u8)ks_hide_value(ks_tuple_may_be_on_link(&pkt->tuple), pkt->wire_len); /* V15 */
+	if (ks_unlikely(pkt->special) && ks_addr_is_group(&pkt->tuple.src, pkt->tuple.family))
 		return KS_REASON_IP_SOURCE;
 	if (ks_unlikely(is_to_group(head, pkt)))
 		pkt->flags |= KS_PKT_GROUP;

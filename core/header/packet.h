@@ -99,7 +99,7 @@ struct ks_packet {
 	__u8 frag_more; /* 1: it is not the last one */
 	__u8 ip_options; /* bit per enum ks_ip_option that it has (core/protection.h) */
 	__u8 traffic_class; /* or type of service */
-	__u8 frag_zero;
+	__u8 special; /* 1: by its first byte, an address may mean something else on every link, or a group */
 };
 
 #define KS_WSCALE_MAX 14 /* RFC 7323 2.3 */

@@ -142,8 +142,7 @@ __u32 ks_sctp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 	reason = ks_head_need(pkt, pkt->l4_off, SCTP_HEADER_LEN);
 	if (reason)
 		return reason;
-	pkt->tuple.sport = ks_load16(sctp);
-	pkt->tuple.dport = ks_load16(sctp + 2);
+	ks_ports_read(sctp, &pkt->tuple);
 	pkt->sctp.tag = ks_be32(ks_load32(sctp + SCTP_TAG_OFF));
 	pkt->payload_off = pkt->l4_off + SCTP_HEADER_LEN;
 	pkt->payload_len = l4_len - SCTP_HEADER_LEN;

@@ -122,8 +122,7 @@ ks_frequent __u32 ks_tcp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4
 		return KS_REASON_TCP_HEADER;
 	if (header > l4_len)
 		return ks_packet_short(pkt, KS_REASON_TCP_HEADER);
-	pkt->tuple.sport = ks_load16(tcp);
-	pkt->tuple.dport = ks_load16(tcp + 2);
+	ks_ports_read(tcp, &pkt->tuple);
 	pkt->seq = ks_be32(ks_load32(tcp + TCP_SEQ_OFF));
 	pkt->ack = ks_be32(ks_load32(tcp + TCP_ACK_OFF));
 	pkt->window = ks_be16(ks_load16(tcp + TCP_WINDOW_OFF));

@@ -24,8 +24,7 @@ ks_inlined __u32 ks_udp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_
 		len = l4_len;
 	if (len < UDP_HEADER_LEN || len > l4_len)
 		return KS_REASON_UDP_HEADER;
-	pkt->tuple.sport = ks_load16(udp);
-	pkt->tuple.dport = ks_load16(udp + 2);
+	ks_ports_read(udp, &pkt->tuple);
 	if (pkt->tuple.dport == 0)
 		return KS_REASON_UDP_PORT;
 	pkt->payload_off = pkt->l4_off + UDP_HEADER_LEN;
@@ -52,8 +51,7 @@ __u32 ks_udplite_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 		return KS_REASON_UDPLITE_COVERAGE;
 	if (ks_load16(udp + UDP_CHECKSUM_OFF) == 0)
 		return KS_REASON_UDPLITE_CHECKSUM;
-	pkt->tuple.sport = ks_load16(udp);
-	pkt->tuple.dport = ks_load16(udp + 2);
+	ks_ports_read(udp, &pkt->tuple);
 	if (pkt->tuple.dport == 0)
 		return KS_REASON_UDP_PORT;
 	pkt->payload_off = pkt->l4_off + UDP_HEADER_LEN;

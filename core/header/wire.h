@@ -137,6 +137,16 @@ static inline const __u8 *ks_head_at(const __u8 *head, __u32 off)
 	return head + (off & (KS_HEAD_MAX - 1));
 }
 
+_Static_assert(__builtin_offsetof(struct ks_tuple, dport) ==
+		       __builtin_offsetof(struct ks_tuple, sport) + sizeof(__be16),
+	       "both ports are one word, as on the wire");
+
+/* Reads the ports that an upper header begins with. */
+static inline void ks_ports_read(const __u8 *upper, struct ks_tuple *tuple)
+{
+	ks_store32(&tuple->sport, ks_load32(upper));
+}
+
 /*
  * 0 if `size` bytes at `off` lie in the inspected head, else the reason why
  * not. Sizes are at most KS_HEAD_SLACK.
