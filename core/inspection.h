@@ -248,6 +248,7 @@ _Static_assert(KS_REASON_MAX <= 256 && KS_ACTION_MAX <= 256 && KS_CLASS_MAX <= 2
 
 struct ks_inspection {
 	struct ks_insp_home home;
+
 	struct ks_insp_verdict verdict;
 
 	/* The path: written by the stages. */
@@ -268,10 +269,11 @@ struct ks_inspection {
 	/* The packet as it leaves: its own tuple at first (read.c, open.c, error.c), then written by nat/, and by helper/ where its length changes. */
 	__u8 translate; /* KS_TRANSLATE_*: the halves in which `sent` differs from the packet's own tuple */
 	__be16 inner_port; /* with KS_TRANSLATE_PORT: the originator's port between the two halves, as in the flow's key */
+	__u16 zero;
 	__s32 grown; /* bytes by which a helper has made the packet longer */
+	__u32 mark_mask; /* bits of `mark` that it gets (alter.c); 0: it has no new one */
 	struct ks_tuple sent; /* where it is translated; of an ICMP error, without ports */
-	__u32 mark,
-		mark_mask; /* bits of the mark that it gets, of those in the mask (alter.c); mask 0: it has no new one */
+	__u32 mark;
 
 	struct ks_insp_opening opening;
 	struct ks_facts facts; /* of the packet, for the rules; where the policy asks for them (match.c) */

@@ -43,17 +43,30 @@ static inline void ks_outcome_init(struct ks_inspection *insp)
 	insp->to = insp->home.to;
 }
 
-static inline void ks_inspection_init(struct ks_inspection *insp)
+/* The words of an inspection that begin as zeros: those from its verdict on, and the last ones of its opening. */
+#define INSPECTION_BEGIN __builtin_offsetof(struct ks_inspection, verdict)
+#define INSPECTION_END __builtin_offsetof(struct ks_inspection, sent)
+#define OPENING_BEGIN __builtin_offsetof(struct ks_inspection, opening.source_rule)
+#define OPENING_END (OPENING_BEGIN + 2 * sizeof(__u64))
+
+_Static_assert(INSPECTION_BEGIN % sizeof(__u64) == 0 && INSPECTION_END % sizeof(__u64) == 0 &&
+		       OPENING_BEGIN % sizeof(__u64) == 0,
+	       "these are whole words");
+_Static_assert(OPENING_END == __builtin_offsetof(struct ks_inspection, facts),
+	       "the last words of struct ks_insp_opening");
+
+/* As ks_outcome_init() for a packet that comes, by words: a compiler joins stores of fields in some places only. */
+static ks_inline void ks_inspection_init(struct ks_inspection *insp)
 {
-	ks_outcome_init(insp);
-	insp->retries = 0;
-	insp->from_high = 0;
-	insp->stage = KS_STAGE_DONE;
-	insp->second_half = 0;
-	insp->rerouted = 0;
-	insp->counted = 0;
-	insp->summed = 0;
-	insp->frag.progress = KS_FRAGMENT_NONE;
+	__u64 *word = (__u64 *)(void *)insp;
+
+	ks_words_clear(word + INSPECTION_BEGIN / sizeof(*word), INSPECTION_END - INSPECTION_BEGIN);
+	ks_words_clear(word + OPENING_BEGIN / sizeof(*word), OPENING_END - OPENING_BEGIN);
+	insp->verdict.action = KS_DENY;
+	insp->verdict.rule_index = KS_DECISION_DEFAULT;
+	insp->to = insp->home.to;
+	insp->flow.found = 0;
+	insp->flow.busy = 0;
 	insp->flow.clock = ks_flow_clock(insp->home.now);
 	insp->side.clock = insp->flow.clock;
 }
