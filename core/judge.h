@@ -69,24 +69,33 @@ static ks_inline __u32 ks_judge_unanswered(struct ks_env *env, const struct ks_c
 	return ks_pass(insp, KS_CLASS_NEW, KS_REASON_OK_NEW);
 }
 
+/* The rule and the state of a packet's flow are those of its verdict, unless that says otherwise. */
+static inline void ks_verdict_of_flow(struct ks_inspection *insp)
+{
+	insp->verdict.rule = insp->flow.before.rule;
+	insp->verdict.state = insp->flow.before.state;
+}
+
+/* Translates a packet of a flow that is translated, if it bears the right address. Returns 0 or a reason. */
+static ks_inline __u32 ks_judge_address(struct ks_env *env, struct ks_inspection *insp)
+{
+	if (!ks_nat_is_addressed(insp) &&
+	    !ks_is_second_look(insp)) /* a second look sees addresses that ingress has translated */
+		return KS_REASON_UNTRANSLATED;
+	return ks_nat_is_translated(&insp->flow.before) ? ks_nat_translate(env, insp) : 0;
+}
+
 /*
  * Judges it on a copy, which insp->flow.after becomes: nothing is changed yet, so a home that then leaves the packet to another
- * hook has changed nothing for that (express.h). Returns the reason.
+ * hook has changed nothing for that (express.h). Its direction is known, and its zones fit. Returns the reason.
  */
 static ks_inline __u32 ks_judge_copy(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	__u32 reason;
 
-	insp->dir = insp->from_high != ks_flow_orig_side(&insp->flow.before);
-	insp->verdict.rule = insp->flow.before.rule;
-	insp->verdict.state = insp->flow.before.state;
-	if (!ks_zones_fit(insp))
-		return KS_REASON_ZONE;
-	if (!ks_nat_is_addressed(insp) &&
-	    !ks_is_second_look(insp)) /* a second look sees addresses that ingress has translated */
-		return KS_REASON_UNTRANSLATED;
-	if (ks_nat_is_translated(&insp->flow.before)) {
-		reason = ks_nat_translate(env, insp);
+	ks_verdict_of_flow(insp);
+	if (ks_unlikely(ks_nat_is_translated(&insp->flow.before) || insp->by_alias)) {
+		reason = ks_judge_address(env, insp);
 		if (reason)
 			return reason;
 	}
@@ -99,7 +108,7 @@ static inline bool ks_is_unanswered(const struct ks_inspection *insp)
 	return insp->dir == KS_ORIGINAL && !(insp->flow.before.flags & KS_FLOW_REPLIED);
 }
 
-/* ks_judge_known(), inlined where nearly every packet goes. */
+/* The same of a packet whose direction is known and whose zones fit, inlined where nearly every packet goes. */
 static ks_inline __u32 ks_judge_inline(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 				       const __u8 *head)
 {
