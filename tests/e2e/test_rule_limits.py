@@ -97,7 +97,8 @@ def test_as_many_as_the_limit_says(net, firewall, crowd):
     mine = [one for one in firewall.data("states", "--limits") if one["spent"]]
     assert [one["spent"] for one in mine] == [LIMIT] and mine[0]["exceeded"] >= 2 * LIMIT
     crowd.say("close 5")
-    assert f"{LIMIT} connections per source: {LIMIT - 5} of {LIMIT} are spent" in explain(firewall, crowd)
+    wait_for(lambda: f"{LIMIT} connections per source: {LIMIT - 5} of {LIMIT} are spent" in explain(firewall, crowd), 5,
+             "the other side has closed, too")
     assert crowd.open(15) == 5
     crowd.say("reset 7")
     assert crowd.open(15) == 7
