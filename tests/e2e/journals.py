@@ -92,7 +92,7 @@ class Journal:
     def end(self):
         if self.child and self.child.poll() is None:
             self.child.send_signal(signal.SIGTERM)
-            self.child.wait(SLOW)
+            self.child.wait(3 * SLOW)  # it writes what it has
         return self.child.returncode if self.child else None
 
     def kill(self):

@@ -159,6 +159,7 @@ class Browser:
             options.add_argument(word)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.driver = webdriver.Chrome(service=Service(shutil.which("chromedriver")), options=options)
+        self.driver.set_script_timeout(120)  # seconds: on a busy machine axe-core takes more than the 30 of a browser
         self.size(1440, 900)
 
     def size(self, width, height):

@@ -460,8 +460,8 @@ def test_a_first_start_whose_daemon_dies(lab, bare):
 def test_a_confirmed_start(lab, bare):
     firewall = bare.start("--confirm", "20s")
     firewall.say("confirm")
-    time.sleep(0.5)
-    assert (note(firewall).parent / "policy").read_text() == firewall.say("show", "--running")
+    kept = note(firewall).parent / "policy"
+    wait_for(lambda: kept.exists() and kept.read_text() == firewall.say("show", "--running"), 10, "it is the last good one")
     firewall.crash()
     firewall.path.write_text(OPEN)
     firewall.start("--confirm", "4s")  # takes over: the policy before is the confirmed one

@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import pytest
-from lab import KEEPSTATE, masquerade
+from lab import KEEPSTATE, masquerade, wait_for
 from reallab import (CLIENT4, CLIENT6, DSL4, DSL6, FAR4, FAR6, GUEST4, GUEST6, ICMP, ICMP6, LAN4, LAN6, LOUNGE4,
                      LOUNGE6, NEAR4, SECOND4, TWO_WANS, WAN4, WAN6, frame, group_mac, hears, icmp_heard,
                      icmp_packet, ip_packet, address_bytes, udp_packet)
@@ -85,6 +85,8 @@ def test_router_advertisements(reallab, real_gate, autoconfigured, rule, passes)
     """A rule keeps the box from a rogue router; without one it is autoconfigured, as hosts are."""
     gate = real_gate.use(rule + "allow from self\n")
     reallab.send(reallab.outside, advertisement(), to=group_mac(ALL_NODES), by=ROGUE_MAC)
+    if passes:
+        wait_for(lambda: believes(reallab) == (True, True), 5, "address and route")
     time.sleep(0.3)
     assert believes(reallab) == (passes, passes), "address, route"
     gate.agrees(f"wan {ROGUE6} > self {ALL_NODES} icmpv6 router-advertisement", passes)

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Sources are believed by zone: a forged one opens nothing, and takes nothing from anybody else."""
-import time
-
 import pytest
-from lab import masquerade
+from lab import masquerade, wait_for
 from reallab import (BACKUP, CLIENT4, CLIENT6, DSL4, DSL6, DSLNEAR4, FAR4, FAR6, GUEST4, GUEST6, LAN4, LAN6,
                      LOUNGE4, LOUNGE6, NEAR4, NEAR6, ONE_WAN, SECOND4, SECOND6, TWO_WANS, WAN4, WAN6, ask,
                      group_mac, hears, syn_packet, udp_packet)
+from uplinks import settle
 
 RULES = """\
 allow from { lan, guest } to { wan, dsl }
@@ -108,7 +107,7 @@ def test_forged_to_the_box(reallab, real_gate, guarded, family, who):
     if source == mine:
         pytest.skip("from itself to itself is a land attack, which has its own reason")
     reallab.send(getattr(reallab, role), udp_packet(source, 4445, mine, 5400), device)
-    time.sleep(0.05)
+    wait_for(lambda: guarded.reason(REASON) > before, 5, "it is judged")
     assert guarded.reason(REASON) == before + 1
     assert not guarded.flows('"source_port": 4445', source)
     guarded.agrees(f"{zone} {at(source, 4445)} > self {at(mine, 5400)} udp", False)
@@ -144,7 +143,7 @@ def test_an_uplink_of_another_table(reallab, real_gate, family):
     gateway.ip(option, "route", "add", "default", "via", hop, "dev", "wan1", "table", "101")
     gateway.ip(option, "rule", "add", "fwmark", "1", "table", "101")
     try:
-        time.sleep(0.3)
+        settle(real_gate)
         assert arrives(reallab, "outside", "eth1", by(family, FAR4, FAR6), 4456, family)
         assert not arrives(reallab, "outside", "eth1", by(family, SECOND4, SECOND6), 4456, family)
     finally:
@@ -161,7 +160,7 @@ def test_a_rule_by_interface(reallab, real_gate, family):
     gateway.ip(option, "route", "add", "default", "via", by(family, DSLNEAR4, "2001:db8:1::10"), "dev", "wan1", "table", "101")
     gateway.ip(option, "rule", "add", "iif", "guest0", "table", "101")
     try:
-        time.sleep(0.3)
+        settle(real_gate)
         assert arrives(reallab, "guest", "eth0", by(family, GUEST4, GUEST6), 4457, family)
         assert not arrives(reallab, "guest", "eth0", by(family, "203.0.113.99", "2001:db8:f::99"), 4457, family)
         assert not arrives(reallab, "guest", "eth0", by(family, SECOND4, SECOND6), 4457, family)
@@ -280,7 +279,7 @@ def test_a_network_behind_a_router(reallab, real_gate, family):
     assert arrives(reallab, "outside", "eth0", source, 4453, family)
     reallab.gateway.ip("route", "add", network, "via", by(family, CLIENT4, CLIENT6))
     try:
-        time.sleep(0.3)
+        settle(real_gate)
         assert arrives(reallab, "client", "eth0", source, 4454, family)
         assert not arrives(reallab, "outside", "eth0", source, 4454, family)
     finally:
@@ -329,7 +328,7 @@ def test_a_black_hole_is_nowhere(reallab, real_gate, family):
     gate = real_gate.use(RULES)
     reallab.gateway.ip("route", "add", "blackhole", by(family, "100.66.0.0/16", "2001:db8:bad::/48"))
     try:
-        time.sleep(0.2)
+        settle(gate)
         before = gate.reason(REASON)
         assert not arrives(reallab, "outside", "eth0", by(family, "100.66.6.6", "2001:db8:bad::6"), 4455, family)
         assert gate.reason(REASON) == before + 1

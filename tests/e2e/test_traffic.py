@@ -7,7 +7,7 @@ import time
 
 import pytest
 from conftest import need
-from lab import CLIENT4, CLIENT6, LAN4, LAN6, SERVER4, SERVER6, WAN4, WAN6
+from lab import CLIENT4, CLIENT6, LAN4, LAN6, SERVER4, SERVER6, WAN4, WAN6, wait_for
 
 BOTH_SERVERS = pytest.mark.parametrize("address", [SERVER4, SERVER6], ids=["ipv4", "ipv6"])
 BOTH_CLIENTS = pytest.mark.parametrize("address", [CLIENT4, CLIENT6], ids=["ipv4", "ipv6"])
@@ -217,7 +217,12 @@ def test_counts_by_zones(lab, standing):
     def grew(pair, fate):
         return after[pair][fate] - before.get(pair, {}).get(fate, 0)
 
-    before = counts()
+    def standing_still():
+        first = counts()
+        time.sleep(0.3)
+        return first if counts() == first else None
+
+    before = wait_for(standing_still, 10, "the last test's connections are silent")
     assert lab.client.fetch(url(SERVER4)).returncode == 0
     assert lab.server.ping(CLIENT4) == 0
     after = counts()
