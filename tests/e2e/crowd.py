@@ -122,7 +122,7 @@ def segments(address, port):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     sender, asker, reader = (socket.socket(family, socket.SOCK_DGRAM) for _ in range(3))
     asker.settimeout(SILENCE)
-    reader.settimeout(10 * PATIENCE)  # what is asked here is answered
+    reader.settimeout(10 * PATIENCE)  # the other side answers this question
     for _ in range(3):
         segments_send(sender, (address, port))
     reader.sendto(b"count", (address, port))

@@ -153,7 +153,7 @@ def test_axe_finds_nothing(browser, traffic, axe, theme):
             browser.wait("document.querySelectorAll('main h1').length === 1", view)
             time.sleep(1.5)
             wrong += [f"{view} {width}: {one}" for one in browser.driver.execute_async_script(pagelab.RUN_AXE)]
-    traffic.some()  # what there was may have ended while axe looked
+    traffic.some()  # earlier connections may have ended while axe looked
     browser.go("connections")
     browser.click("tbody tr.open")
     browser.wait_text("Sent by the opener", "dialog")
