@@ -51,7 +51,8 @@ static ks_inline void mark_early(struct ks_env *env, struct ks_inspection *insp)
 		ks_alter_mark(env, insp);
 }
 
-bool short_find(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_env *env, const struct ks_control *control)
+ks_inlined bool short_find(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_env *env,
+			   const struct ks_control *control)
 {
 	struct ks_inspection *insp = &scratch->insp;
 	const struct way *way;
@@ -99,7 +100,7 @@ static ks_inline bool frame_write(struct __sk_buff *skb, struct ks_scratch *scra
 	return bpf_skb_store_bytes(skb, 0, frame, IPV6_STORED, 0) == 0;
 }
 
-int short_send(struct __sk_buff *skb, struct ks_scratch *scratch)
+ks_inlined int short_send(struct __sk_buff *skb, struct ks_scratch *scratch)
 {
 	if (!frame_write(skb, scratch))
 		return TC_ACT_SHOT;

@@ -159,7 +159,7 @@ static int let_out(struct __sk_buff *skb, const struct ks_scratch *scratch)
 	return route_send_back(skb, &scratch->relay);
 }
 
-static int let_pass(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_env *env)
+static ks_inline int let_pass(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_env *env)
 {
 	if (scratch->relay.is_egress) {
 		if (route_is_own_answer(&scratch->insp))
@@ -307,12 +307,11 @@ static ks_inline void begin(struct ks_env *env, struct ks_scratch *scratch)
 		scratch->insp.stage = KS_STAGE_DONE; /* denied, as it was at the beginning: verdict() says why */
 }
 
-/* Most packets need no more than that. */
+/* Most packets need no more than that: they are counted, and go. */
 static ks_inline int finish(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_env *env)
 {
-	if (scratch->insp.stage != KS_STAGE_DONE || scratch->insp.verdict.action != KS_ALLOW)
+	if (scratch->insp.stage != KS_STAGE_DONE || !ks_inspect_end_plain(env, &scratch->insp))
 		return go_on(skb, scratch);
-	ks_inspect_end(env, &scratch->insp);
 	return let_pass(skb, scratch, env);
 }
 

@@ -88,7 +88,7 @@ static ks_inline bool fits_frame(const struct ks_packet *pkt)
 	return pkt->wire_len == ETH_HEADER_LEN + pkt->l3_len || pkt->wire_len <= ETH_FRAME_MIN;
 }
 
-bool way_is_plain(const struct ks_inspection *insp)
+ks_inlined bool way_is_plain(const struct ks_inspection *insp)
 {
 	const struct ks_packet *pkt = &insp->pkt;
 	__u32 header = pkt->tuple.family == KS_IPV4 ? IPV4_HEADER_LEN : IPV6_HEADER_LEN;
@@ -203,7 +203,7 @@ static ks_inline bool is_for_egress(struct ks_env *env, const struct ks_inspecti
 	return flow->alias[KS_ORIGINAL] && route_has_elsewhere(env, &insp->sent.src, insp->pkt.tuple.family);
 }
 
-const struct way *way_find(struct ks_env *env, const struct ks_control *control, __u32 mark)
+ks_inlined const struct way *way_find(struct ks_env *env, const struct ks_control *control, __u32 mark)
 {
 	const struct ks_inspection *insp = &env->scratch->insp;
 	const struct way *way = way_get(env, control, mark);

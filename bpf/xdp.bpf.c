@@ -110,9 +110,8 @@ int ks_xdp(struct xdp_md *xdp)
 	ks_inspect_begin(&env, &scratch->insp, scratch->head);
 	if (scratch->insp.stage == KS_STAGE_FIND)
 		ks_stage_find(&env, &scratch->insp, scratch->head);
-	if (scratch->insp.stage != KS_STAGE_DONE || scratch->insp.verdict.action != KS_ALLOW)
+	if (scratch->insp.stage != KS_STAGE_DONE || !ks_inspect_end_plain(&env, &scratch->insp))
 		return go_on(xdp, scratch);
-	ks_inspect_end(&env, &scratch->insp);
 	return XDP_PASS;
 }
 

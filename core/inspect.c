@@ -36,8 +36,6 @@
 /* Clears the flows where nothing filled them. A packet of a known flow has overwritten both. */
 static inline void flows_clear(struct ks_inspection *insp)
 {
-	if (ks_likely(insp->flow.found && insp->verdict.state != KS_STATE_NONE))
-		return;
 	if (!insp->flow.found)
 		insp->flow.before = (struct ks_flow){};
 	if (insp->verdict.state == KS_STATE_NONE)
@@ -97,20 +95,20 @@ static ks_inline void account_rules(struct ks_env *env, const struct ks_config *
 		env_event(env, insp);
 }
 
-/* Counts the verdict and reports it. What belongs to a flow takes the short way. */
+static ks_inline void count_established(struct ks_env *env, const struct ks_inspection *insp)
+{
+	env_count_established(env, ks_flow_pair(insp->home.from, insp->flow.after.zone[!insp->dir]),
+			      insp->pkt.wire_len);
+}
+
+/* Counts the verdict and reports it. */
 static ks_inline void account(struct ks_env *env, struct ks_inspection *insp)
 {
-	const struct ks_config *config;
+	const struct ks_config *config = env_config(env);
 
-	if (ks_likely(insp->verdict.reason == KS_REASON_OK_ESTABLISHED)) {
-		env_count_established(env, ks_flow_pair(insp->home.from, insp->flow.after.zone[!insp->dir]),
-				      insp->pkt.wire_len);
-		if (ks_likely(insp->verdict.rule_index == KS_DECISION_DEFAULT && !insp->opening.source_rule &&
-			      !insp->verdict.log))
-			return;
-	}
-	config = env_config(env);
-	if (insp->verdict.reason != KS_REASON_OK_ESTABLISHED)
+	if (insp->verdict.reason == KS_REASON_OK_ESTABLISHED)
+		count_established(env, insp);
+	else
 		account_verdict(env, config, insp);
 	account_rules(env, config, insp);
 }
@@ -131,8 +129,27 @@ void ks_inspect_step(struct ks_env *env, struct ks_inspection *insp, const __u8 
 	ks_fragment_resume_first(insp);
 }
 
+ks_inlined bool ks_inspect_end_plain(struct ks_env *env, struct ks_inspection *insp)
+{
+	const struct ks_insp_verdict *verdict = &insp->verdict;
+	bool is_established = verdict->reason == KS_REASON_OK_ESTABLISHED;
+
+	if (verdict->action != KS_ALLOW || !(is_established || verdict->reason == KS_REASON_OK_NEW) ||
+	    !insp->flow.found || verdict->state == KS_STATE_NONE || insp->home.dry)
+		return false;
+	if (verdict->rule_index != KS_DECISION_DEFAULT || verdict->staged || insp->opening.source_rule || verdict->log)
+		return false;
+	if (ks_likely(is_established))
+		count_established(env, insp);
+	else
+		count(env, insp);
+	return true;
+}
+
 ks_inlined __u32 ks_inspect_end(struct ks_env *env, struct ks_inspection *insp)
 {
+	if (ks_likely(ks_inspect_end_plain(env, insp)))
+		return KS_ALLOW;
 	flows_clear(insp);
 	if (!insp->home.dry)
 		account(env, insp);

@@ -30,6 +30,12 @@ void ks_inspect_step(struct ks_env *env, struct ks_inspection *insp, const __u8 
 __u32 ks_inspect_end(struct ks_env *env, struct ks_inspection *insp);
 
 /*
+ * The same for a packet that passes by its flow, and of which nobody is told: as nearly all are. Returns false, and has done nothing,
+ * if it is none. A home can leave what else ks_inspect_end() does to a program of its own.
+ */
+bool ks_inspect_end_plain(struct ks_env *env, struct ks_inspection *insp);
+
+/*
  * The source half of a translation alone, for a packet that passed before it was
  * routed: finds its flow and fills in insp->sent. Leads to KS_STAGE_WRITE or to a
  * drop.

@@ -99,7 +99,7 @@ static ks_inline __u32 ks_judge_copy(struct ks_env *env, const struct ks_config 
 		if (reason)
 			return reason;
 	}
-	return ks_track_update(env, config, insp);
+	return ks_track_update_inlined(env, config, insp);
 }
 
 /* Returns true for a packet of one who opened a flow and has heard nothing yet. */

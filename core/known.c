@@ -99,7 +99,7 @@ static __u32 judge_lost(struct ks_inspection *insp)
 	return KS_REASON_ADDRESS_LOST;
 }
 
-ks_frequent void ks_stage_find(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
+ks_inlined void ks_stage_find(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	const struct ks_config *config = env_config(env);
 	__u32 reason;

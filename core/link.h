@@ -46,7 +46,7 @@ static inline __u16 ks_link_between(__u32 from, __u32 to)
 __u16 ks_link_find(struct ks_env *env, const struct ks_inspection *insp, const struct ks_tuple *tuple);
 
 /* As ks_flow_key_make(), with the link. */
-static inline __u8 ks_packet_key(struct ks_env *env, const struct ks_inspection *insp, const struct ks_tuple *tuple,
+static ks_inline __u8 ks_packet_key(struct ks_env *env, const struct ks_inspection *insp, const struct ks_tuple *tuple,
 				 struct ks_flow_key *key)
 {
 	__u8 high = (__u8)ks_flow_key_make(tuple, key);

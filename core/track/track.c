@@ -293,7 +293,7 @@ static inline bool is_mere_repetition(const struct ks_inspection *insp)
 	       ks_state_is_half_open(insp->flow.after.state);
 }
 
-ks_frequent __u32 ks_track_update(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+ks_inlined __u32 ks_track_update_inlined(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	__u32 reason;
 	bool moves = true;
@@ -340,4 +340,9 @@ ks_frequent __u32 ks_track_update(struct ks_env *env, const struct ks_config *co
 		return reason;
 	timeout_refresh(env, config, insp);
 	return reason;
+}
+
+__u32 ks_track_update(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+{
+	return ks_track_update_inlined(env, config, insp);
 }

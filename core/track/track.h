@@ -42,4 +42,7 @@ void ks_track_open(struct ks_env *env, const struct ks_config *config, struct ks
  */
 __u32 ks_track_update(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
+/* The same where every packet comes. */
+__u32 ks_track_update_inlined(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
+
 #endif
