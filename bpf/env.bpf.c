@@ -546,7 +546,6 @@ void inspection_prepare(struct ks_env *env, struct ks_inspection *insp, const st
 	env->scratch->relay.was_sealed = 0;
 	env->scratch->relay.is_front = 0;
 	env->scratch->relay.is_short = 0;
-	env->scratch->relay.is_written = 0;
 	env->scratch->relay.stacked = 0;
 	env->scratch->relay.secret = ks_load_relaxed(&control->seal);
 	insp->home.now = now;

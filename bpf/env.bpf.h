@@ -93,4 +93,21 @@ static ks_inline __u64 env_clock(const struct ks_control *control)
 	return bpf_ktime_get_coarse_ns() + control->clock_offset;
 }
 
+/*
+ * The same for a packet. That clock moves with the kernel's count of ticks, which is a word to be read, so each CPU asks it once a
+ * tick. Who asks between the two is late by one tick more.
+ */
+static ks_inline __u64 packet_clock(struct ks_scratch *scratch, const struct ks_control *control)
+{
+	__u64 tick = bpf_jiffies64();
+
+	if (ks_test_mode)
+		return env_clock(control);
+	if (ks_unlikely(scratch->tick != tick)) {
+		scratch->tick = tick;
+		scratch->tick_ns = bpf_ktime_get_coarse_ns();
+	}
+	return scratch->tick_ns + control->clock_offset;
+}
+
 #endif

@@ -68,7 +68,7 @@ static ks_inline bool fits_way(const struct xdp_md *xdp, const struct ks_packet 
 
 	if (!(way->express & KS_EXPRESS_OUT) || pkt->l3_len > way->mtu)
 		return false;
-	return linear >= IPV4_STORED && (pkt->wire_len <= linear || way->express & KS_EXPRESS_OUT_LARGE);
+	return linear >= WAY_STORED && (pkt->wire_len <= linear || way->express & KS_EXPRESS_OUT_LARGE);
 }
 
 /* Finds out if the packet can be sent. Nothing is changed but the relay. Not inlined: see judge(). */
@@ -87,18 +87,13 @@ static __attribute__((noinline)) bool way_is_open(struct xdp_md *xdp, struct ks_
 	return !(express & KS_EXPRESS_UNFINISHED) || is_finished(env, scratch->head);
 }
 
-/* The end of its way here: addresses of the next link, and a TTL that is one less. */
 static ks_inline int frame_send(struct xdp_md *xdp, const struct ks_scratch *scratch)
 {
-	__u8 *frame = (__u8 *)(long)xdp->data, *header = frame + ETH_HEADER_LEN;
+	__u8 *frame = (__u8 *)(long)xdp->data;
 
-	if (frame + IPV4_STORED > (__u8 *)(long)xdp->data_end)
+	if (frame + WAY_STORED > (__u8 *)(long)xdp->data_end)
 		return XDP_DROP;
-	__builtin_memcpy(frame, scratch->relay.ethernet, sizeof(scratch->relay.ethernet));
-	if (scratch->insp.pkt.tuple.family == KS_IPV4)
-		way_ttl_spend(header);
-	else
-		header[IPV6_HOP_LIMIT_OFF]--;
+	way_take(frame, scratch->relay.ethernet, scratch->insp.pkt.tuple.family == KS_IPV4);
 	return (int)bpf_redirect(scratch->relay.out_ifindex, 0);
 }
 

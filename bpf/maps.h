@@ -262,7 +262,6 @@ struct ks_relay {
 	__u8 sealed_zone; /* with was_sealed: where ingress took it to go */
 	__u8 is_front; /* the front asks: only a right checksum is right */
 	__u8 is_short; /* it goes the short way, by out_ifindex (short.bpf.c) */
-	__u8 is_written; /* its bytes are not those of `head` any more */
 	__u8 zero;
 	__u8 ethernet[12]; /* with is_short, and in express: its link addresses, receiver and sender */
 };
@@ -298,6 +297,8 @@ struct ks_scratch {
 	__u64 shortened; /* packets that have gone the short way ... */
 	__u64 expressed; /* ... and those that express has sent */
 	__u64 woke; /* when the daemon was last woken for an event of a flow, ns of the kernel's clock */
+	__u64 tick; /* of the kernel, at which the clock was asked ... */
+	__u64 tick_ns; /* ... and what it said (packet_clock()) */
 };
 
 /* The slots of ks_tc_stages and ks_xdp_stages: the stages of core/stages.h, and behind them */

@@ -69,7 +69,6 @@ ks_inlined bool short_find(struct __sk_buff *skb, struct ks_scratch *scratch, st
 	insp->home.halves = KS_TRANSLATE_BOTH;
 	if (insp->translate)
 		insp->stage = KS_STAGE_WRITE;
-	scratch->relay.is_written = insp->stage == KS_STAGE_WRITE;
 	return true;
 }
 
@@ -81,23 +80,25 @@ static ks_inline __u32 priority_of(__u8 tos)
 	return tos & TOS_THROUGHPUT ? TC_PRIO_BULK : TC_PRIO_BESTEFFORT;
 }
 
-/* The front of the frame is written in one go. It is read again if translation has changed it. */
-static ks_inline bool frame_write(struct __sk_buff *skb, struct ks_scratch *scratch)
+/* Writes what changes where it lies. A packet whose beginning lies elsewhere is brought together, as the kernel would. */
+static ks_inline bool frame_write(struct __sk_buff *skb, const struct ks_scratch *scratch)
 {
 	bool is_ipv4 = scratch->insp.pkt.tuple.family == KS_IPV4;
-	__u8 *frame = scratch->head, *header = frame + ETH_HEADER_LEN;
+	__u8 *frame = (__u8 *)(long)skb->data;
 
-	if (scratch->relay.is_written && bpf_skb_load_bytes(skb, 0, frame, IPV4_STORED))
-		return false;
-	__builtin_memcpy(frame, scratch->relay.ethernet, sizeof(scratch->relay.ethernet));
-	if (is_ipv4) {
-		way_ttl_spend(header);
-		skb->priority = priority_of(header[IPV4_TOS_OFF]);
-		return bpf_skb_store_bytes(skb, 0, frame, IPV4_STORED, 0) == 0;
+	if (ks_unlikely(frame + WAY_STORED > (__u8 *)(long)skb->data_end)) {
+		if (bpf_skb_pull_data(skb, WAY_STORED))
+			return false;
+		frame = (__u8 *)(long)skb->data;
+		if (frame + WAY_STORED > (__u8 *)(long)skb->data_end)
+			return false;
 	}
-	header[IPV6_HOP_LIMIT_OFF]--;
-	bpf_csum_update(skb, ks_be16(IPV6_HOP_SPENT));
-	return bpf_skb_store_bytes(skb, 0, frame, IPV6_STORED, 0) == 0;
+	way_take(frame, scratch->relay.ethernet, is_ipv4);
+	if (is_ipv4)
+		skb->priority = priority_of(frame[ETH_HEADER_LEN + IPV4_TOS_OFF]);
+	else
+		bpf_csum_update(skb, ks_be16(IPV6_HOP_SPENT));
+	return true;
 }
 
 ks_inlined int short_send(struct __sk_buff *skb, struct ks_scratch *scratch)

@@ -51,7 +51,49 @@ static __u16 segments_of(const struct __sk_buff *skb)
 	return (__u16)KS_MIN(skb->len / size + 1, 0xffffU);
 }
 
-static bool head_load(struct __sk_buff *skb, struct ks_scratch *scratch)
+/*
+ * The words of a frame that is hardly longer than its headers, as most are: those of Ethernet, IPv4 and TCP without options. The second
+ * lies two bytes before the end of the first, so that no address or port is in two: a CPU that reads what it has just written in two
+ * pieces waits.
+ */
+#define NEAR_BEGIN (ETH_HEADER_LEN - sizeof(__u64))
+#define NEAR_WORDS 6U
+#define NEAR_END (NEAR_BEGIN + NEAR_WORDS * sizeof(__u64))
+#define NEAR_MAX (NEAR_END + 2 * sizeof(__u64))
+#define NEAR_MASK 127U
+
+static ks_inline void word_copy(__u8 *head, const __u8 *data, __u32 off)
+{
+	*(__u64 *)(head + off) = ks_load64(data + off);
+}
+
+/* Copies such a frame from where it lies, which costs much less than to have it copied. Returns false if it is none, or lies in pieces. */
+static ks_inline bool head_copy(const struct __sk_buff *skb, __u8 *head, __u32 len)
+{
+	const __u8 *data = (const __u8 *)(long)skb->data, *end = (const __u8 *)(long)skb->data_end, *last;
+	__u32 tail = len - sizeof(__u64);
+
+	if (len < NEAR_END || len > NEAR_MAX || data + NEAR_END > end)
+		return false;
+	word_copy(head, data, 0);
+	for (__u32 i = 0; i < NEAR_WORDS; i++)
+		word_copy(head, data, NEAR_BEGIN + i * sizeof(__u64));
+	if (tail > NEAR_END) {
+		if (data + NEAR_END + sizeof(__u64) > end)
+			return false;
+		word_copy(head, data, NEAR_END);
+	}
+	ks_hide_bound(tail); /* (V4) */
+	tail &= NEAR_MASK;
+	last = data + tail;
+	ks_hide_bound(last);
+	if (last + sizeof(__u64) > end)
+		return false;
+	*(__u64 *)(head + tail) = ks_load64(last);
+	return true;
+}
+
+static ks_inline bool head_load(struct __sk_buff *skb, struct ks_scratch *scratch)
 {
 	__u32 len = skb->len;
 
@@ -61,6 +103,8 @@ static bool head_load(struct __sk_buff *skb, struct ks_scratch *scratch)
 	if (len > KS_HEAD_MAX)
 		len = KS_HEAD_MAX;
 	scratch->insp.pkt.head_len = len;
+	if (ks_likely(head_copy(skb, scratch->head, len)))
+		return true;
 	if (len == 0)
 		return false;
 	return bpf_skb_load_bytes(skb, 0, scratch->head, length_bound(len)) == 0;
@@ -370,7 +414,7 @@ int ks_tc_ingress(struct __sk_buff *skb)
 	scratch->relay.is_egress = 0;
 	scratch->insp.home.halves = ks_test_mode ? KS_TRANSLATE_BOTH : KS_TRANSLATE_DST;
 	scratch->insp.pkt.link = KS_LINK_ETHERNET;
-	inspection_prepare(&env, &scratch->insp, control, env_clock(control));
+	inspection_prepare(&env, &scratch->insp, control, packet_clock(scratch, control));
 	if (!ks_test_mode) {
 		guard = guard_get(skb->ifindex);
 		if (!guard || guard->flags & KS_GUARD_IGNORED)
@@ -473,7 +517,7 @@ static ks_inline void egress_prepare(struct __sk_buff *skb, struct ks_env *env, 
 	scratch->relay.out_ifindex = skb->ifindex;
 	scratch->relay.is_egress = 1;
 	scratch->insp.home.halves = KS_TRANSLATE_SRC;
-	inspection_prepare(env, &scratch->insp, control, env_clock(control));
+	inspection_prepare(env, &scratch->insp, control, packet_clock(scratch, control));
 	scratch->relay.sealed_zone = skb->tc_index & KS_SEAL_ZONE_MASK;
 	scratch->relay.was_sealed = sealed && !seal_knows_origin(skb->tc_index);
 	scratch->relay.stacked = stacked;
@@ -495,7 +539,7 @@ int ks_tc_egress(struct __sk_buff *skb)
 	__u32 stacked;
 	bool sealed;
 
-	if (!control || !scratch)
+	if (!control)
 		return TC_DROP;
 	if (!guard || guard->flags & (KS_GUARD_IGNORED | KS_GUARD_CARRIER) || is_for_vlan(skb, guard))
 		return TC_PASS;
@@ -506,9 +550,12 @@ int ks_tc_egress(struct __sk_buff *skb)
 	sealed &= !stacked;
 	if (is_sealed_as(skb, sealed, KS_SEAL_DECIDED, guard->zone)) {
 		skb->tc_index = 0;
-		hand_over(skb, guard->lower, ks_load_relaxed(&control->seal));
+		if (ks_unlikely(guard->lower))
+			hand_over(skb, guard->lower, ks_load_relaxed(&control->seal));
 		return TC_PASS;
 	}
+	if (!scratch)
+		return TC_DROP;
 	egress_prepare(skb, &env, control, guard, stacked, sealed);
 	if (!head_load(skb, scratch))
 		return TC_DROP;

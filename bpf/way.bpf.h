@@ -9,8 +9,9 @@
 
 #define ETH_ADDRESSES_LEN 12U
 #define ETH_FRAME_MIN 60U /* without its checksum */
-#define IPV4_STORED (ETH_HEADER_LEN + IPV4_SRC_OFF) /* bytes of a frame that change on its way */
-#define IPV6_STORED (ETH_HEADER_LEN + IPV6_SRC_OFF)
+#define WAY_STORED        \
+	(ETH_HEADER_LEN + \
+	 IPV4_SRC_OFF) /* bytes of a frame among which are those that change on its way; less of IPv6 */
 #define IPV4_TTL_UNIT 0x0100 /* in the word of TTL and protocol */
 
 /* Everything that a route lookup depends on, if no rules ask for ports and no route has several next hops: then there is no short way. */
@@ -61,6 +62,19 @@ static ks_inline void way_ttl_spend(__u8 *header)
 
 	header[IPV4_TTL_OFF]--;
 	ks_store16(header + IPV4_CHECKSUM_OFF, ks_be16((__u16)(sum + (sum >= 0xffff))));
+}
+
+/* The end of its way here: addresses of the next link, and a TTL that is one less. WAY_STORED bytes are at `frame`. */
+static ks_inline void way_take(__u8 *frame, const __u8 *ethernet, bool is_ipv4)
+{
+	__u8 *header = frame + ETH_HEADER_LEN;
+
+	for (__u32 i = 0; i < ETH_ADDRESSES_LEN; i += sizeof(__u32))
+		ks_store32(frame + i, ks_load32(ethernet + i));
+	if (is_ipv4)
+		way_ttl_spend(header);
+	else
+		header[IPV6_HOP_LIMIT_OFF]--;
 }
 
 /* The zone that a passed packet will leave by, as far as the inspection knows it. */
