@@ -4,27 +4,10 @@
 #include <string.h>
 
 #include "import/iptables.h"
-#include "policy/dscp.h"
 #include "policy/value.h"
 
-#define PART 64
 #define TOS_BITS 0xffU
 #define TOS_DSCP_SHIFT 2
-
-/* "0x10" or "0x10/0xff". Returns 0 or -EINVAL. */
-static int masked_read(const char *value, __u32 all, __u32 *number, __u32 *mask)
-{
-	const char *slash = strchr(value, '/');
-	__u64 read = 0, bits = all;
-	char text[PART];
-
-	snprintf(text, sizeof(text), "%.*s", slash ? (int)KS_MIN(slash - value, PART - 1) : PART - 1, value);
-	if (ks_value_number(text, 0, all, &read) || (slash && ks_value_number(slash + 1, 0, all, &bits)))
-		return -EINVAL;
-	*number = (__u32)read;
-	*mask = (__u32)bits;
-	return 0;
-}
 
 /* Makes the rule one that changes a field. */
 static int alter(struct ks_iptables *ipt, enum ks_field field, const struct ks_field_change *change)
@@ -55,7 +38,7 @@ int ks_iptables_mark(struct ks_iptables *ipt)
 		if (value)
 			break;
 	}
-	if (!value || masked_read(value, KS_FIELD_ALL, &change.value, &change.mask))
+	if (!value || ks_word_masked(value, KS_FIELD_ALL, &change.value, &change.mask))
 		return lose(ipt, KS_FIELD_MARK, KS_FIELD_ALL);
 	if (which == 0 && change.value & ~change.mask) /* these bits are turned over */
 		return lose(ipt, KS_FIELD_MARK, change.value | change.mask);
@@ -84,14 +67,11 @@ int ks_iptables_dscp(struct ks_iptables *ipt)
 	const char *value = ks_iptables_option(ipt, "--set-dscp", false);
 	const char *class = ks_iptables_option(ipt, "--set-dscp-class", false);
 	struct ks_field_change change = { .mask = KS_FIELD_DSCP_BITS };
-	char name[PART];
-	int dscp;
+	int dscp = -1;
 	__u64 number;
 
-	snprintf(name, sizeof(name), "%s", class ? class : "");
-	for (char *at = name; *at; at++)
-		*at |= 0x20;
-	dscp = class && (!strcmp(name, "be") || !strcmp(name, "cs0")) ? 0 : ks_dscp_from_text(name);
+	if (class)
+		dscp = ks_word_dscp(class);
 	if (value ? ks_value_number(value, 0, KS_FIELD_DSCP_BITS, &number) != 0 : dscp < 0)
 		return lose(ipt, KS_FIELD_DSCP, KS_FIELD_DSCP_BITS);
 	change.value = value ? (__u32)number : (__u32)dscp;
@@ -105,7 +85,7 @@ int ks_iptables_tos(struct ks_iptables *ipt)
 	struct ks_field_change change = { .mask = KS_FIELD_DSCP_BITS };
 	__u32 tos, mask;
 
-	if (!value || masked_read(value, TOS_BITS, &tos, &mask) || mask >> TOS_DSCP_SHIFT != KS_FIELD_DSCP_BITS ||
+	if (!value || ks_word_masked(value, TOS_BITS, &tos, &mask) || mask >> TOS_DSCP_SHIFT != KS_FIELD_DSCP_BITS ||
 	    mask & ~(KS_FIELD_DSCP_BITS << TOS_DSCP_SHIFT))
 		return lose(ipt, KS_FIELD_DSCP, KS_FIELD_DSCP_BITS);
 	change.value = tos >> TOS_DSCP_SHIFT;

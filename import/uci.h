@@ -31,6 +31,7 @@ struct ks_uci {
 	struct ks_uci_section *sections, **last;
 	struct ks_uci_zone *zones, **last_zone;
 	struct ks_import_chain *input, *output, *forward, *pre, *post;
+	struct ks_import_chain *marks[KS_HOOKS]; /* rules that give marks and code points; NULL without any */
 	struct ks_uci_set *sets;
 	bool guessed; /* the text does not name all interfaces */
 };
@@ -89,6 +90,15 @@ int ks_uci_rule(struct ks_uci *uci, const struct ks_uci_section *section);
 int ks_uci_redirect(struct ks_uci *uci, const struct ks_uci_section *section);
 int ks_uci_nat(struct ks_uci *uci, const struct ks_uci_section *section);
 int ks_uci_masquerade(struct ks_uci *uci, const struct ks_uci_zone *zone);
+
+/* --- marks and code points: uci_mark.c --- */
+
+/* Conditions about them. Returns 0 or -errno. */
+int ks_uci_fields(struct ks_draft *draft, const struct ks_uci_section *section);
+
+/* Makes a rule with the target MARK or DSCP one that changes packets, of the chain that it finds. Returns 1, 0 for another target, or -errno. */
+int ks_uci_mark(struct ks_uci *uci, struct ks_draft *draft, const struct ks_uci_section *section,
+		struct ks_import_chain **chain);
 
 int ks_uci_read(struct ks_import *import, const char *text, size_t length);
 

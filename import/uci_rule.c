@@ -20,7 +20,8 @@ static const char *const known[] = {
 	"family",     "target",	    "enabled",	 "limit",	   "limit_burst",     "log",
 	"counter",    "reflection", "ipset",	 "weekdays",	   "start_time",      "stop_time",
 	"utc_time",   "snat_ip",    "snat_port", "reflection_src", "reflection_zone", "helper",
-	"set_helper", "log_limit",  "comment",	 "device",	   "direction"
+	"set_helper", "log_limit",  "comment",	 "device",	   "direction",	      "mark",
+	"dscp",	      "set_mark",   "set_xmark", "set_dscp"
 };
 
 int ks_uci_unsaid(struct ks_draft *draft, const char *key, const char *value)
@@ -290,6 +291,7 @@ int ks_uci_conditions(struct ks_uci *uci, struct ks_draft *draft, const struct k
 	err = err ? err : device_read(uci, draft, section);
 	err = err ? err : ks_uci_macs(draft, section);
 	err = err ? err : ks_uci_set(uci, draft, section);
+	err = err ? err : ks_uci_fields(draft, section);
 	return err ? err : others_read(draft, section);
 }
 
@@ -333,8 +335,9 @@ static int target_read(struct ks_uci *uci, struct ks_draft *draft, const struct 
 int ks_uci_rule(struct ks_uci *uci, const struct ks_uci_section *section)
 {
 	const char *from = ks_uci_option(section, "src", NULL), *to = ks_uci_option(section, "dest", NULL);
+	struct ks_import_chain *chain = rule_chain(uci, section);
 	struct ks_draft draft;
-	int err;
+	int err, is;
 
 	if (!ks_uci_is_on(section, "enabled", true))
 		return 0;
@@ -346,8 +349,9 @@ int ks_uci_rule(struct ks_uci *uci, const struct ks_uci_section *section)
 		err = ks_uci_zone(uci, &draft, false, from);
 	if (!err && to)
 		err = ks_uci_zone(uci, &draft, true, to);
-	err = err ? err : target_read(uci, &draft, section);
+	is = err ? err : ks_uci_mark(uci, &draft, section, &chain);
+	err = is ? KS_MIN(is, 0) : target_read(uci, &draft, section);
 	err = err ? err : ks_uci_times(&draft, section);
 	err = err ? err : limit_read(uci, &draft, section);
-	return err ? err : ks_draft_end(&draft, rule_chain(uci, section));
+	return err ? err : ks_draft_end(&draft, chain);
 }

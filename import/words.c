@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "policy/dscp.h"
 #include "policy/value.h"
 
 #define LINE_MAX_SIZE (1U << 20)
+#define PART 64
 
 void ks_lines_begin(struct ks_lines *lines, const char *text, size_t length)
 {
@@ -134,4 +136,28 @@ void ks_word_part(const char **rest, char separator, char *buf, size_t size)
 
 	snprintf(buf, size, "%.*s", (int)(length < size ? length : size - 1), *rest);
 	*rest = end ? end + 1 : NULL;
+}
+
+int ks_word_masked(const char *value, __u32 all, __u32 *number, __u32 *mask)
+{
+	const char *slash = strchr(value, '/');
+	__u64 read = 0, bits = all;
+	char text[PART];
+
+	snprintf(text, sizeof(text), "%.*s", slash ? (int)KS_MIN(slash - value, PART - 1) : PART - 1, value);
+	if (ks_value_number(text, 0, all, &read) || (slash && ks_value_number(slash + 1, 0, all, &bits)))
+		return -EINVAL;
+	*number = (__u32)read;
+	*mask = (__u32)bits;
+	return 0;
+}
+
+int ks_word_dscp(const char *word)
+{
+	char name[PART];
+
+	snprintf(name, sizeof(name), "%s", word);
+	for (char *at = name; *at; at++)
+		*at |= 'a' ^ 'A';
+	return !strcmp(name, "be") || !strcmp(name, "cs0") ? 0 : ks_dscp_from_text(name);
 }

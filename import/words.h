@@ -37,6 +37,12 @@ const char *ks_words_take(struct ks_words_line *words);
 /* "80", or "80:90", ":90", "80-90" with `dash` between. Returns 0 or -EINVAL. */
 int ks_word_ports(const char *word, char dash, __u32 max, __u32 *low, __u32 *high);
 
+/* "0x10" or "0x10/0xff", with numbers up to `all`, which is the mask without one. Returns 0 or -EINVAL. */
+int ks_word_masked(const char *word, __u32 all, __u32 *number, __u32 *mask);
+
+/* The code point of a name or number such as "EF"; -1 for none. */
+int ks_word_dscp(const char *word);
+
 /* "a,b,c" from one comma to the next: copies a part to buf, and sets *rest to what follows, NULL at the end. */
 void ks_word_part(const char **rest, char separator, char *buf, size_t size);
 

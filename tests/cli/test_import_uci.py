@@ -165,3 +165,49 @@ def test_uci_new_sources(keepstate):
     assert [re.sub('  #.*', '', line) for line in policy.splitlines() if line.startswith('nat ')] == [
         'nat to wan source 10.1.0.7 to 192.0.2.7',
         'nat to wan source { 10.1.0.0/23, 10.1.3.0-10.1.255.255 } masquerade']
+
+
+MARKS = """config interface 'lan'
+	option device 'br-lan'
+config interface 'wan'
+	option device 'eth1'
+config defaults
+	option input 'DROP'
+	option output 'DROP'
+	option forward 'DROP'
+config zone
+	option name 'lan'
+	list network 'lan'
+config zone
+	option name 'wan'
+	list network 'wan'
+config rule
+	option src 'lan'
+	option dest 'wan'
+	option proto 'all'
+	option target 'ACCEPT'
+	{}
+config rule
+	option src 'lan'
+	option proto 'all'
+	{}
+"""
+
+
+@pytest.mark.parametrize('asks, change, rules', [
+    ('', "option target 'MARK'\n option set_mark '0x10/0xf0'", ['set mark 0x10/0xf0']),
+    ('', "option target 'MARK'\n option set_xmark '0x10/0xf0'", ['set mark 0x10/0xf0']),
+    ('', "option target 'MARK'\n option set_xmark '0x11/0xf0'", ['']),  # a bit is turned over
+    ('', "option target 'MARK'\n option dest 'wan'\n option set_mark '1'", ['']),  # where it is known where it goes
+    ('', "option target 'DSCP'\n option dest_port '5060'\n option set_dscp 'EF'", ['proto { tcp, udp } port 5060 set dscp ef', '']),
+    ("option mark '0x10'", "option target 'MARK'\n option set_mark '0x10'", ['set mark 0x10']),
+    ("option mark '!0x10'", "option target 'MARK'\n option set_mark '0x10'", []),
+    ("option mark '0x1/0xf'", "option target 'ACCEPT'", ['mark 0x1/0xf']),
+    ("option dscp '!CS1'", "option target 'ACCEPT'", ['dscp not 8']),
+])
+def test_uci_marks(keepstate, asks, change, rules):
+    """Marks and code points that rules give are `set`, and conditions about them are asked of what they have become."""
+    change = change.replace("option dest_port '5060'", "option proto 'tcp udp'\n option dest_port '5060'")
+    policy = keepstate('import', 'uci', '-', stdin=MARKS.format(asks, change).encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    assert [line.strip() for line in re.findall('^allow from br-lan to eth1(.*?)  #', policy, re.M)] == rules, policy
