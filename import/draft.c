@@ -93,6 +93,8 @@ int ks_draft_field(struct ks_draft *draft, const struct ks_field_test *test, enu
 	if (came < 0 || unknown < 0)
 		return KS_MIN(came, unknown);
 	draft->import->asks[test->field] = true;
+	draft->import->parts[test->field] |=
+		test->negated || test->field != KS_FIELD_TAG; /* no tag is asked for alone */
 	draft->rule.test = *test;
 	draft->rule.test.asks = true;
 	draft->rule.test.came = (unsigned)came;

@@ -55,7 +55,8 @@ int ks_draft_unsaid(struct ks_draft *draft, const char *text, bool negated); /* 
  * A condition about a field that rules of the text may change before. `word` says it of the packet as it came. A rule has one of them;
  * further ones are unsaid.
  */
-int ks_draft_field(struct ks_draft *draft, const struct ks_field_test *test, enum ks_import_word word, const char *text);
+int ks_draft_field(struct ks_draft *draft, const struct ks_field_test *test, enum ks_import_word word,
+		   const char *text);
 int ks_draft_zones(struct ks_draft *draft, bool to, __u64 zones);
 int ks_draft_proto(struct ks_draft *draft, unsigned proto, bool negated);
 int ks_draft_ported(struct ks_draft *draft);

@@ -240,30 +240,6 @@ void ks_piece_bound_as(struct ks_piece *piece, const struct ks_piece *other)
 	piece->crowded |= other->crowded;
 }
 
-bool ks_pieces_are_alike(const struct ks_piece *a, const struct ks_piece *b)
-{
-	for (unsigned side = 0; side < KS_SIDES; side++) {
-		if (!ks_fields_equal(a->fields[side], b->fields[side]))
-			return false;
-	}
-	return a->limits == b->limits && a->crowded == b->crowded &&
-	       !memcmp(a->limit, b->limit, a->limits * sizeof(a->limit[0]));
-}
-
-void ks_piece_begin(struct ks_piece *piece)
-{
-	for (unsigned side = 0; side < KS_SIDES; side++)
-		piece->fields[side][KS_FIELD_TAG] = (struct ks_field_bits){ .set = KS_FIELD_ALL };
-}
-
-void ks_piece_forget(const struct ks_import *import, struct ks_piece *piece)
-{
-	for (unsigned side = 0; side < KS_SIDES; side++) {
-		for (unsigned field = 0; field < KS_FIELDS; field++)
-			piece->fields[side][field].unknown = import->alters[field] ? KS_FIELD_ALL : 0;
-	}
-}
-
 static int verdict_add(struct walk *walk, const struct ks_import_rule *rule, const struct logs *logs,
 		       const struct ks_piece *piece)
 {
@@ -332,13 +308,31 @@ static int chain_enter(struct walk *walk, const struct ks_import_rule *rule, con
 	return err;
 }
 
-static bool any_asks(const struct ks_import *import)
+static bool any_parts(const struct ks_import *import)
 {
-	bool asks = false;
+	bool parts = false;
 
 	for (unsigned field = 0; field < KS_FIELDS; field++)
-		asks |= import->asks[field];
-	return asks;
+		parts |= import->parts[field];
+	return parts;
+}
+
+/* Returns true if packets that a chain has changed and the others must be apart, whatever comes first. */
+static bool is_parted(const struct walk *walk, const struct ks_piece *piece)
+{
+	return any_parts(walk->import) || !(piece->alters || walk->import->asks[KS_FIELD_TAG]);
+}
+
+/* The packets that a chain has changed; behind them all, so that the words about the former stand above. */
+static int changed_join(struct walk *walk, struct pieces *next, const struct pieces *left, const struct ks_piece *piece)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < left->count; i++) {
+		if (!ks_pieces_are_alike(&left->list[i], piece))
+			err = pieces_add(walk, next, &left->list[i]);
+	}
+	return err ? err : pieces_add(walk, next, piece);
 }
 
 /* A jump or goto. Limits and changes that the chain made go on with what came back; else the piece goes on as it was. */
@@ -355,11 +349,11 @@ static int chain_call(struct walk *walk, const struct ks_import_rule *rule, cons
 		err = pieces_join(walk, walk->returned, &left);
 	else if (changed == walk->changed && !rule->changes)
 		return pieces_add(walk, next, piece);
-	else
+	else if (is_parted(walk, piece))
 		err = pieces_join(walk, next, &left);
-	if (err || !piece->alters || any_asks(walk->import))
-		return err ? err : pieces_add_rest(walk, next, piece, region);
-	return pieces_add(walk, next, piece); /* the chain's words about it stand above */
+	else
+		return changed_join(walk, next, &left, piece);
+	return err ? err : pieces_add_rest(walk, next, piece, region);
 }
 
 /* A rule that drops what exceeds a limit: what it matches goes on with that limit. */
@@ -402,13 +396,13 @@ static bool is_conditional(const struct ks_piece *piece, const struct ks_piece *
 	return ((piece->region.in ^ both->region.in) | (piece->region.out ^ both->region.out)) & ~known;
 }
 
-static bool asks_for_changes(const struct ks_import *import, const struct ks_import_rule *rule)
+static bool parts_changes(const struct ks_import *import, const struct ks_import_rule *rule)
 {
-	bool asks = false;
+	bool parts = false;
 
 	for (unsigned i = 0; i < rule->changes; i++)
-		asks |= import->asks[rule->change[i].field];
-	return asks;
+		parts |= import->parts[rule->change[i].field];
+	return parts;
 }
 
 /* A rule that changes what it matches, and lets all go on. If nobody here knows what or to which value, nobody knows it of all. */
@@ -431,7 +425,7 @@ static int alter_apply(struct walk *walk, const struct rule_call *call, const st
 		return pieces_add(walk, next, &whole);
 	changes_make(walk, call->rule, both);
 	err = pieces_add(walk, next, both); /* first: what others say of it stands above what they say of the rest */
-	if (err || asks_for_changes(walk->import, call->rule))
+	if (err || parts_changes(walk->import, call->rule))
 		return err ? err : pieces_add_rest(walk, next, piece, &call->region);
 	return pieces_add(walk, next, piece);
 }

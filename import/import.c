@@ -75,6 +75,7 @@ static void import_begin_again(struct ks_import *import, const struct ks_import 
 	import->zones = first->zones;
 	memcpy(import->alters, first->alters, sizeof(import->alters));
 	memcpy(import->asks, first->asks, sizeof(import->asks));
+	memcpy(import->parts, first->parts, sizeof(import->parts));
 	import->plain = first->plain;
 	import->filled = first->filled;
 }

@@ -150,6 +150,7 @@ static int anchors_append(struct ks_pf *pf, struct ks_words_line *words)
 int ks_pf_rule_add(struct ks_pf *pf, const struct ks_words_line *words, struct ks_pf_rule **rule)
 {
 	struct ks_pf_rule *made = ks_pool_alloc(&pf->import->pool, sizeof(*made));
+	int err;
 
 	if (!made)
 		return -ENOMEM;
@@ -162,11 +163,13 @@ int ks_pf_rule_add(struct ks_pf *pf, const struct ks_words_line *words, struct k
 		pf->redirects |= !strcmp(words->word[i], "rdr-to") && !matches;
 		made->diverts |= diverts(words->word[i]) && matches;
 	}
+	made->order = ++pf->rule_count;
 	*pf->last = made;
 	pf->last = &made->next;
 	if (rule)
 		*rule = made;
-	return anchors_append(pf, &made->words);
+	err = anchors_append(pf, &made->words);
+	return err ? err : ks_pf_tag_find(pf, made);
 }
 
 bool ks_pf_mss(struct ks_import *import, const struct ks_words_line *words, unsigned end)
@@ -461,7 +464,7 @@ static int begin(struct ks_pf *pf)
 	err = err ? err : options_add(pf, pf->out);
 	if (!err && (pf->rdr ? !pf->rdr_asked : pf->redirects))
 		err = states_add(pf, pf->in, KS_CT_FORWARDED);
-	return err;
+	return err ? err : ks_pf_tags_end(pf);
 }
 
 int ks_pf_read(struct ks_import *import, const char *text, size_t length)

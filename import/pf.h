@@ -6,6 +6,7 @@
 #include "import/draft.h"
 #include "import/words.h"
 
+#define KS_PF_TAGS 64U
 #define KS_PF_ANCHORS 8U /* one in the other */
 
 struct ks_pf_macro {
@@ -27,6 +28,7 @@ struct ks_pf_rule {
 	unsigned line;
 	const char *text;
 	enum ks_pf_kind kind;
+	unsigned order; /* from 1, as the text has them */
 	bool quick;
 	bool exempts; /* no nat, no rdr: packets stay as they are */
 	bool diverts; /* it sends packets to others than they name, for all rules behind it */
@@ -38,9 +40,15 @@ struct ks_pf {
 	struct ks_import *import;
 	struct ks_pf_macro *macros;
 	struct ks_pf_rule *rules, **last;
+	unsigned rule_count;
 	const struct ks_words_line *anchor[KS_PF_ANCHORS]; /* the lines of those that are open */
 	unsigned anchors;
 	struct ks_import_chain *in, *out, *sources, *destinations;
+	const char *tag[KS_PF_TAGS]; /* the names of tags */
+	unsigned tags;
+	bool tags_unknown; /* a rule gives one to packets that it translates, as they came */
+	unsigned last_tag
+		[2]; /* the order of the last rule that gives one, to what comes in and to what goes out; 0 without */
 	bool overloads; /* rules add to tables */
 	bool returns; /* set block-policy return */
 	bool rewrites; /* sources are translated before rules about what leaves see them */
@@ -54,7 +62,7 @@ struct ks_pf_draft {
 	struct ks_draft draft;
 	bool out; /* the direction that is read */
 	bool none; /* it is not about this direction */
-	bool logs, is_match;
+	bool logs, is_match, tags;
 	bool scrubs; /* it says what the MSS is */
 	bool from, nat, rdr; /* it names sources; it translates them, or destinations */
 	enum ks_verdict_kind nat_kind;
@@ -106,7 +114,22 @@ int ks_pf_target(struct ks_pf_reader *reader);
 /* Takes the number of max-mss among words up to `end`, if it is there. Returns true if it is. */
 bool ks_pf_mss(struct ks_import *import, const struct ks_words_line *words, unsigned end);
 
+/* --- tags: pf_tag.c --- */
+
+/* Notes the tag that a rule of the text gives, before any is read. Returns 0 or -errno. */
+int ks_pf_tag_find(struct ks_pf *pf, struct ks_pf_rule *rule);
+
+/* "tag" and "tagged" of a rule that is read. Return 0 or -errno. */
+int ks_pf_tag(struct ks_pf_reader *reader);
+int ks_pf_tagged(struct ks_pf_reader *reader, bool negated);
+
+/* Appends the rules that give tags, as a chain that is asked before all others. Returns 0 or -errno. */
+int ks_pf_tags_end(struct ks_pf *pf);
+
 /* --- rules and statements --- */
+
+/* Reads the words of a rule for one direction. Returns 0 or -errno. */
+int ks_pf_rule_words(struct ks_pf_reader *reader);
 
 /* Reads a rule, and appends it to the chains of its directions. Returns 0 or -errno. */
 int ks_pf_rule(struct ks_pf *pf, struct ks_pf_rule *rule);

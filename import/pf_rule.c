@@ -181,7 +181,7 @@ static int flags_read(struct ks_pf_reader *reader)
 static bool is_idle(struct ks_pf_reader *reader, const char *word)
 {
 	static const char *const alone[] = { "quick", "all", "static-port" };
-	static const char *const valued[] = { "label", "tag", "ridentifier", "tracker", "queue", "set" };
+	static const char *const valued[] = { "label", "ridentifier", "tracker", "queue", "set" };
 
 	for (size_t i = 0; i < KS_ARRAY_SIZE(alone); i++) {
 		if (!strcmp(alone[i], word))
@@ -201,8 +201,8 @@ static bool is_idle(struct ks_pf_reader *reader, const char *word)
 /* Conditions that nothing of ours says, with one value behind them. */
 static bool is_strange(const char *word)
 {
-	static const char *const words[] = { "tagged", "probability", "user",	  "group",  "tos",	   "rtable",
-					     "prio",   "os",	      "route-to", "dup-to", "max-pkt-rate" };
+	static const char *const words[] = { "probability", "user", "group",	"tos",	  "rtable",
+					     "prio",	    "os",   "route-to", "dup-to", "max-pkt-rate" };
 
 	for (size_t i = 0; i < KS_ARRAY_SIZE(words); i++) {
 		if (!strcmp(words[i], word))
@@ -271,6 +271,8 @@ static int negated_read(struct ks_pf_reader *reader)
 {
 	const char *word = ks_words_take(reader->words);
 
+	if (word && !strcmp(word, "tagged"))
+		return ks_pf_tagged(reader, true);
 	if (word && is_strange(word))
 		return strange_read(reader, word, true);
 	reader->words->at = reader->words->count;
@@ -292,6 +294,10 @@ static int word_read(struct ks_pf_reader *reader, const char *word)
 		return log_read(reader);
 	if (!strcmp(word, "on"))
 		return interfaces_read(reader, reader->made->out);
+	if (!strcmp(word, "tag"))
+		return ks_pf_tag(reader);
+	if (!strcmp(word, "tagged"))
+		return ks_pf_tagged(reader, false);
 	if (!strcmp(word, "received-on"))
 		return interfaces_read(reader, false);
 	if (!strcmp(word, "inet") || !strcmp(word, "inet6"))
@@ -443,7 +449,7 @@ static int match_end(struct ks_pf_reader *reader)
 	const bool told = reader->rule->told;
 
 	reader->rule->told = true;
-	return reader->made->nat || reader->made->scrubs || told
+	return reader->made->nat || reader->made->scrubs || (reader->made->tags && !reader->pf->tags_unknown) || told
 		       ? 0
 		       : ks_import_note(reader->pf->import, "rules that only match are not read");
 }
@@ -480,6 +486,18 @@ static int rule_end(struct ks_pf_reader *reader)
 	return translation_add(reader, reader->pf->destinations, KS_IMPORT_FORWARD);
 }
 
+int ks_pf_rule_words(struct ks_pf_reader *reader)
+{
+	int err = 0;
+
+	reader->words->at = 0;
+	ks_draft_begin(&reader->made->draft, reader->pf->import);
+	action_read(reader);
+	while (!err && !reader->made->none && ks_words_peek(reader->words))
+		err = word_read(reader, ks_words_take(reader->words));
+	return err;
+}
+
 int ks_pf_rule(struct ks_pf *pf, struct ks_pf_rule *rule)
 {
 	int err = 0;
@@ -488,11 +506,7 @@ int ks_pf_rule(struct ks_pf *pf, struct ks_pf_rule *rule)
 		struct ks_pf_draft made = { .out = out };
 		struct ks_pf_reader reader = { .pf = pf, .made = &made, .rule = rule, .words = &rule->words };
 
-		rule->words.at = 0;
-		ks_draft_begin(&made.draft, pf->import);
-		action_read(&reader);
-		while (!err && !made.none && ks_words_peek(&rule->words))
-			err = word_read(&reader, ks_words_take(&rule->words));
+		err = ks_pf_rule_words(&reader);
 		made.draft.quiet = rule->told;
 		err = err ? err : rule_end(&reader);
 	}

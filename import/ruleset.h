@@ -170,6 +170,7 @@ struct ks_import {
 	unsigned rest_mss; /* of the zone for all other interfaces */
 	bool families[2]; /* that the text is about */
 	bool alters[KS_FIELDS], asks[KS_FIELDS]; /* rules of the text change it, and ask what it has become */
+	bool parts[KS_FIELDS]; /* some rule may match packets of which nothing was changed, and not the others */
 	bool plain; /* changes are not followed, and what is asked about them is not known */
 	struct ks_import_filled *filled; /* sets that rules of the text fill: what is in them is not known either */
 	const char *numbered; /* as lines, or otherwise */

@@ -136,6 +136,7 @@ MARKS = """*mangle
 :FORWARD ACCEPT [0:0]
 :POSTROUTING ACCEPT [0:0]
 :lines - [0:0]
+:others - [0:0]
 {}COMMIT
 *filter
 :INPUT DROP [0:0]
@@ -159,6 +160,9 @@ WHOLE = 'allow from eth1 to eth0 tcp'
     ('-A PREROUTING -i eth1 -j MARK --set-mark 1\n-A PREROUTING -s 10.0.0.0/8 -i eth1 -j lines\n'
      '-A lines -d 192.0.2.0/24 -j RETURN\n-A lines -j MARK --set-mark 2\n',
      [f'{WHOLE} source 10.0.0.0/8 destination not 192.0.2.0/24 set mark 0x2', f'{WHOLE} set mark 0x1']),
+    # Packets that go to another chain do not come to the rules behind.
+    ('-A PREROUTING -i eth1 -j lines\n-A lines -p udp -g others\n-A lines -j MARK --set-mark 2\n', [f'{WHOLE} set mark 0x2']),
+    ('-A PREROUTING -i eth1 -j lines\n-A lines -p tcp -g others\n-A lines -j MARK --set-mark 2\n', [WHOLE]),
     # Of the first packet alone, where it is known where it goes, or of a connection: nothing says that.
     ('-A PREROUTING -i eth1 -m state --state NEW -j MARK --set-mark 1\n', [WHOLE]),
     ('-A FORWARD -i eth1 -j MARK --set-mark 1\n', [WHOLE]),
@@ -176,7 +180,7 @@ def test_iptables_changes(keepstate, mangle, rules):
     keepstate('check', '-', stdin=policy.encode())
     assert [line for line in re.sub('  #.*', '', policy).splitlines() if line.startswith('allow from')] == rules
     said = ' set ' in ''.join(rules)
-    assert said or re.search('^# line [67]: -A .*(MARK|TOS)', policy, re.M)
+    assert said or re.search('^# line ([789]|10): -A .*(MARK|TOS)', policy, re.M)
 
 
 @pytest.mark.parametrize('mangle, asks, rules', [

@@ -194,3 +194,35 @@ def test_pf_quick_label(keepstate):
     rules = 'pass in proto tcp to port 22 label "quick fix"\nblock\n'
     assert not allowed(keepstate, 'pf', rules)
     assert not allowed(keepstate, 'pf', rules.replace(' fix', ''))
+
+
+TAGS = """block
+pass in quick on em1 inet proto icmp
+{}
+"""
+OUT = 'pass out on em0 tagged LAN'
+
+
+@pytest.mark.parametrize('rules, passes', [
+    (f'pass in on em1 inet from 10.0.0.0/8 tag LAN\n{OUT}', {25, 80, 53}),
+    (f'pass in on em1 inet from 10.1.0.0/16 tag LAN\n{OUT}', set()),
+    # It stays, whichever rule decides, and a later one takes its place.
+    (f'match in on em1 inet proto tcp tag LAN\npass in on em1 inet\n{OUT}', {25, 80}),
+    (f'pass in on em1 inet proto tcp tag LAN\npass in on em1 inet proto tcp to port 25 tag MAIL\n{OUT}', {80}),
+    (f'pass in quick on em1 inet proto tcp to port 25\npass in on em1 inet proto tcp tag LAN\n{OUT}', {80}),
+    (f'match in on em1 to port 80 tag WEB\nmatch in on em1 tagged WEB tag LAN\npass in on em1\n{OUT}', {80}),
+    ('pass in on em1\nmatch in on em1 inet proto tcp tag LAN\npass out on em0\nblock out on em0 tagged LAN', {53}),
+    ('pass in on em1\nmatch in on em1 inet proto tcp tag LAN\npass out on em0 ! tagged LAN', {53}),
+    (f'pass in on em1 inet proto tcp tag WLAN\n{OUT}', set()),
+    # Rules behind the one that asks give it in the same direction, or to packets that are translated: nobody knows.
+    ('pass in on em1 tagged LAN\nmatch in on em1 tag LAN\npass out on em0', set()),
+    (f'pass in on em1 inet proto tcp to port 443 rdr-to 10.0.0.5 tag LAN\npass in on em1 tag LAN\n{OUT}', set()),
+])
+def test_pf_tags(keepstate, rules, passes):
+    """A tag that a rule gives to what comes in is known of what goes out."""
+    policy = keepstate('import', 'pf', '-', stdin=TAGS.format(rules).encode()).stdout
+    steps = ''.join(f'em1 10.0.0.9:4000 > em0 192.0.2.9:{port} {"udp" if port == 53 else "tcp syn"} => '
+                    f'{"allow" if port in passes else "deny"}\n' for port in (25, 80, 53))
+    target = keepstate.directory / 'imported.conf'
+    target.write_text(f'{policy}\ntest "tags" {{\n{steps}}}\n')
+    keepstate('test', target)
