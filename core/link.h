@@ -47,7 +47,7 @@ __u16 ks_link_find(struct ks_env *env, const struct ks_inspection *insp, const s
 
 /* As ks_flow_key_make(), with the link. */
 static ks_inline __u8 ks_packet_key(struct ks_env *env, const struct ks_inspection *insp, const struct ks_tuple *tuple,
-				 struct ks_flow_key *key)
+				    struct ks_flow_key *key)
 {
 	__u8 high = (__u8)ks_flow_key_make(tuple, key);
 
