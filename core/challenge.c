@@ -17,7 +17,6 @@
 #define MINUTE_NS (60 * KS_NSEC_PER_SEC)
 #define ANSWER_S 120U /* an answer counts in the minute of the challenge and the next */
 #define MINUTE_MASK 0x7fffU
-#define NO_MINUTE 0xffffU /* for the hash of a SYN that waits */
 #define OWN_NUMBER_SHIFT 32 /* the bits of the cookie's hash that are the SYN+ACK's own number */
 
 /* A word of a set: a tag of the hash, a time, a number. */
@@ -166,12 +165,33 @@ static ks_inline __u32 syn_repeated(__u64 word, __u32 now)
 	return gap > REPEAT_MAX ? 1 : KS_MIN(times + 1, WORD_NUMBER_MASK);
 }
 
-/* Returns true if the SYN has been repeated often enough without an answer to its challenge. */
-static ks_inline bool syn_has_waited(struct ks_env *env, const struct ks_insp_challenge *c, const __u64 *secret)
+/* The hash of its flow is at hand, and nothing of it is told to anybody. */
+static ks_inline __u64 syn_hash(const struct ks_insp_challenge *c)
 {
-	__u64 hash = (cookie_hash(&c->tuple, NO_MINUTE, secret) ^ c->seq) * KS_BUDGET_MULTIPLIER;
+	return (c->hash ^ c->seq) * KS_BUDGET_MULTIPLIER;
+}
+
+static ks_inline struct ks_challenge_set *syn_set(struct ks_env *env, __u64 hash)
+{
 	__u32 index = (__u32)(hash >> SET_SHIFT) & (KS_CHALLENGE_WAITING_SETS - 1);
-	struct ks_challenge_set *set = env_challenge_set(env, KS_CHALLENGE_PROVEN_SETS + index);
+
+	return env_challenge_set(env, KS_CHALLENGE_PROVEN_SETS + index);
+}
+
+/* Begins to fetch the set of a SYN, which in a flood is far away in memory, while its source is looked for. */
+static ks_inline void syn_set_fetch(struct ks_env *env, const struct ks_insp_challenge *c)
+{
+	const struct ks_challenge_set *set = syn_set(env, syn_hash(c));
+
+	if (set)
+		(void)ks_load_relaxed(&set->word[0]);
+}
+
+/* Returns true if the SYN has been repeated often enough without an answer to its challenge. */
+static ks_inline bool syn_has_waited(struct ks_env *env, const struct ks_insp_challenge *c)
+{
+	__u64 hash = syn_hash(c);
+	struct ks_challenge_set *set = syn_set(env, hash);
 	__u32 now = (__u32)(c->now / TICK_NS) & WORD_TIME_MASK, repeats = 1, way;
 	__u64 word;
 
@@ -300,10 +320,10 @@ ks_isolated __u32 ks_challenge_asks_isolated(struct ks_env *env, struct ks_insp_
 		return 0;
 	if (c->flooded && !c->dry)
 		ks_store_relaxed(&home.challenges->flooded, (__u32)(c->now / KS_NSEC_PER_SEC) + ANSWER_S);
+	syn_set_fetch(env, c);
 	if (source_passes(env, c, source_hash(&c->tuple, home.shape->key)))
 		return 0;
-	if (syn_has_waited(env, c, home.shape->key) &&
-	    (c->front || unanswered_admits(home.config, home.challenges, c))) {
+	if (syn_has_waited(env, c) && (c->front || unanswered_admits(home.config, home.challenges, c))) {
 		if (!c->dry && !c->front)
 			ks_fetch_add(&home.challenges->zone[c->zone & (KS_ZONE_MAX - 1)].unanswered, 1);
 		return 0;
@@ -356,6 +376,7 @@ static ks_inline void case_make(struct ks_inspection *insp, bool front)
 {
 	insp->challenge.now = insp->home.now;
 	insp->challenge.tuple = insp->pkt.tuple;
+	insp->challenge.hash = insp->flow.hash;
 	insp->challenge.seq = insp->pkt.seq;
 	insp->challenge.zone = insp->home.from;
 	insp->challenge.dry = insp->home.dry;

@@ -206,6 +206,7 @@ struct ks_insp_helping {
 /* A SYN that is to be challenged, or the answer to that: written by challenge.c. */
 struct ks_insp_challenge {
 	__u64 now; /* ns */
+	__u64 hash; /* of its flow */
 	struct ks_tuple tuple; /* of the packet as it came */
 	__u32 seq; /* its sequence number */
 	__u32 ack; /* the number that the challenge acknowledges ... */
