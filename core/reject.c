@@ -53,6 +53,23 @@ static __u32 sum_words(__u8 *out, __u32 off, __u32 len)
 	return sum;
 }
 
+/* The sum of words of 32 bits, as words of 16 bits (RFC 1071: it is the same). */
+static inline __u32 sum_halves(__u64 sum)
+{
+	return (sum & KS_CHECKSUM_MASK) + (sum >> KS_CHECKSUM_BITS & KS_CHECKSUM_MASK) +
+	       (__u32)(sum >> 2 * KS_CHECKSUM_BITS);
+}
+
+/* The same of a header of 20 bytes: IPv4's, or TCP's. */
+static inline __u32 sum_header(const __u8 *header)
+{
+	__u64 sum = 0;
+
+	for (__u32 i = 0; i < IPV4_HEADER_LEN; i += 4)
+		sum += ks_load32(header + i);
+	return sum_halves(sum);
+}
+
 static inline __u16 checksum_of(__u32 sum)
 {
 	return (__u16)~ks_checksum_fold(sum);
@@ -61,13 +78,11 @@ static inline __u16 checksum_of(__u32 sum)
 /* Addresses, protocol and length, as upper checksums cover them (RFC 9293 3.1, RFC 8200 8.1). */
 static __u32 sum_pseudo(const struct ks_addr *src, const struct ks_addr *dst, __u32 proto, __u32 len)
 {
-	__u32 sum = ks_be16(proto) + ks_be16(len);
+	__u64 sum = ks_be16(proto) + ks_be16(len);
 
-	for (__u32 i = 0; i < 4; i++) {
-		sum += (src->w[i] & KS_CHECKSUM_MASK) + (src->w[i] >> KS_CHECKSUM_BITS);
-		sum += (dst->w[i] & KS_CHECKSUM_MASK) + (dst->w[i] >> KS_CHECKSUM_BITS);
-	}
-	return sum;
+	for (__u32 i = 0; i < 4; i++)
+		sum += (__u64)src->w[i] + dst->w[i];
+	return sum_halves(sum);
 }
 
 /* The link header of the answer: addresses swapped, tags as they are. */
@@ -75,14 +90,14 @@ static void link_header_answer(const __u8 *head, const struct ks_packet *pkt, __
 {
 	if (pkt->l3_off < ETH_HEADER_LEN)
 		return;
-	for (__u32 i = 0; i < MAC_LEN; i++) {
-		out[i] = head[MAC_LEN + i];
-		out[MAC_LEN + i] = head[i];
+	for (__u32 i = 0; i < MAC_LEN; i += 2) {
+		ks_store16(out + i, ks_load16(head + MAC_LEN + i));
+		ks_store16(out + MAC_LEN + i, ks_load16(head + i));
 	}
-	for (__u32 i = ETH_TYPE_OFF; i < ETH_HEADER_LEN + VLAN_TAGS_MAX * VLAN_TAG_LEN; i++) {
+	for (__u32 i = ETH_TYPE_OFF; i < ETH_HEADER_LEN + VLAN_TAGS_MAX * VLAN_TAG_LEN; i += 2) {
 		if (i >= pkt->l3_off)
 			break;
-		out[i] = head[i];
+		ks_store16(out + i, ks_load16(head + i));
 	}
 }
 
@@ -95,7 +110,7 @@ static void ipv4_write(const struct ks_packet *pkt, struct answer *a, __u32 prot
 	ks_store32(ip + 8, ks_be32((__u32)ANSWER_TTL << 24 | proto << 16));
 	ks_store32(ip + IPV4_SRC_OFF, a->src.w[3]);
 	ks_store32(ip + IPV4_DST_OFF, pkt->tuple.src.w[3]);
-	ks_store16(ip + IPV4_CHECKSUM_OFF, checksum_of(sum_words(a->out, a->ip, IPV4_HEADER_LEN)));
+	ks_store16(ip + IPV4_CHECKSUM_OFF, checksum_of(sum_header(ip)));
 }
 
 static void ipv6_write(const struct ks_packet *pkt, struct answer *a, __u32 proto)
@@ -140,8 +155,7 @@ static __u32 build_segment(const struct ks_packet *pkt, struct answer *a, const 
 	ks_store16(tcp + TCP_WINDOW_OFF, ks_be16(segment->window));
 	ks_store32(tcp + TCP_CHECKSUM_OFF, 0);
 	ks_store16(tcp + TCP_CHECKSUM_OFF,
-		   checksum_of(sum_words(a->out, a->l4, TCP_HEADER_LEN) +
-			       sum_pseudo(&a->src, &pkt->tuple.src, KS_PROTO_TCP, TCP_HEADER_LEN)));
+		   checksum_of(sum_header(tcp) + sum_pseudo(&a->src, &pkt->tuple.src, KS_PROTO_TCP, TCP_HEADER_LEN)));
 	return answer_finish(pkt, a, KS_PROTO_TCP);
 }
 
