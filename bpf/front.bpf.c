@@ -77,6 +77,24 @@ ks_inlined bool front_is_awake(__u64 now)
 	return front && is_awake(front, now);
 }
 
+/*
+ * Copies the shortest frame of Ethernet, which is all of most packets in a flood. A helper would take 20 ns for it. The words begin
+ * where the IP header does: a CPU that reads a word which it has just written in two parts waits for both.
+ */
+static ks_inline bool head_copy(const struct xdp_md *xdp, __u8 *head)
+{
+	const __u8 *data = (const __u8 *)(long)xdp->data, *end = (const __u8 *)(long)xdp->data_end;
+
+	if (data + ETH_FRAME_MIN > end)
+		return false;
+	*(__u64 *)head = ks_load64(data);
+	*(__u64 *)(head + ETH_HEADER_LEN - 8) = ks_load64(data + ETH_HEADER_LEN - 8);
+	for (__u32 i = ETH_HEADER_LEN; i < ETH_FRAME_MIN - 8; i += 8)
+		*(__u64 *)(head + i) = ks_load64(data + i);
+	*(__u64 *)(head + ETH_FRAME_MIN - 8) = ks_load64(data + ETH_FRAME_MIN - 8);
+	return true;
+}
+
 static bool head_load(struct xdp_md *xdp, struct ks_scratch *scratch)
 {
 	__u32 len = bpf_xdp_get_buff_len(xdp);
@@ -85,7 +103,10 @@ static bool head_load(struct xdp_md *xdp, struct ks_scratch *scratch)
 	scratch->relay.length = len;
 	len = KS_MIN(len, KS_HEAD_MAX);
 	scratch->insp.pkt.head_len = len;
-	return len >= ETH_HEADER_LEN && bpf_xdp_load_bytes(xdp, 0, scratch->head, length_bound(len)) == 0;
+	if (len < ETH_FRAME_MIN || !head_copy(xdp, scratch->head))
+		return len >= ETH_HEADER_LEN && bpf_xdp_load_bytes(xdp, 0, scratch->head, length_bound(len)) == 0;
+	return len == ETH_FRAME_MIN || bpf_xdp_load_bytes(xdp, ETH_FRAME_MIN, scratch->head + ETH_FRAME_MIN,
+							  length_bound(len - ETH_FRAME_MIN)) == 0;
 }
 
 static ks_inline bool is_tagged(const __u8 *head)
