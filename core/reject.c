@@ -56,8 +56,8 @@ static __u32 sum_words(__u8 *out, __u32 off, __u32 len)
 /* The sum of words of 32 bits, as words of 16 bits (RFC 1071: it is the same). */
 static inline __u32 sum_halves(__u64 sum)
 {
-	return (sum & KS_CHECKSUM_MASK) + (sum >> KS_CHECKSUM_BITS & KS_CHECKSUM_MASK) +
-	       (__u32)(sum >> 2 * KS_CHECKSUM_BITS);
+	return (__u32)((sum & KS_CHECKSUM_MASK) + (sum >> KS_CHECKSUM_BITS & KS_CHECKSUM_MASK) +
+		       (sum >> 2 * KS_CHECKSUM_BITS));
 }
 
 /* The same of a header of 20 bytes: IPv4's, or TCP's. */

@@ -138,13 +138,13 @@ void ks_word_part(const char **rest, char separator, char *buf, size_t size)
 	*rest = end ? end + 1 : NULL;
 }
 
-int ks_word_masked(const char *value, __u32 all, __u32 *number, __u32 *mask)
+int ks_word_masked(const char *word, __u32 all, __u32 *number, __u32 *mask)
 {
-	const char *slash = strchr(value, '/');
+	const char *slash = strchr(word, '/');
 	__u64 read = 0, bits = all;
 	char text[PART];
 
-	snprintf(text, sizeof(text), "%.*s", slash ? (int)KS_MIN(slash - value, PART - 1) : PART - 1, value);
+	snprintf(text, sizeof(text), "%.*s", slash ? (int)KS_MIN(slash - word, PART - 1) : PART - 1, word);
 	if (ks_value_number(text, 0, all, &read) || (slash && ks_value_number(slash + 1, 0, all, &bits)))
 		return -EINVAL;
 	*number = (__u32)read;
