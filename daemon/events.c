@@ -18,8 +18,6 @@
 
 #define KS_FOLLOWER_MAX (1U << 22) /* bytes that wait for a slow reader */
 #define KS_BACKLOG_SECONDS 10U /* a journal is connected sooner, or does not run */
-#define KS_FLOWS_LOOK_MS (KS_FLOWS_QUIET_MS + 5U) /* after the last one: those that have woken nobody are whole then */
-#define KS_FLOWS_TOGETHER 2048U /* events of flows that are told before the daemon looks at its other work */
 
 struct ks_follower {
 	struct ks_events *events;
@@ -44,7 +42,7 @@ struct ks_events {
 	unsigned backlog_seconds; /* that it waits yet */
 	unsigned count; /* without it */
 	unsigned taken; /* events of flows, in this turn */
-	__u64 again; /* ns of the kernel's clock, 0 or when there may be some that have woken nobody */
+	__u64 again; /* ks_events_look_again() */
 	__u64 lost[KS_LOST_KINDS]; /* by the programs, as far as it was told */
 	bool ended;
 };
@@ -176,7 +174,7 @@ static char *flow_line_make(const struct ks_events *events, const struct ks_flow
 
 	if (!out)
 		return NULL;
-	ks_flow_event_print(out, *events->policy, ks_kernel_clock(), event, translation);
+	ks_flow_event_print(out, *events->policy, ks_kernel_now(events->kernel), event, translation);
 	return fclose(out) ? NULL : TAKE(line);
 }
 
@@ -422,12 +420,16 @@ void ks_events_take(struct ks_events *events)
 {
 	events->taken = 0;
 	ring_buffer__consume(events->ring);
-	if (!events->taken)
-		events->again = 0;
-	else if (events->taken >= KS_FLOWS_TOGETHER)
-		events->again = 1;
-	else
-		events->again = ks_kernel_clock() + KS_FLOWS_LOOK_MS * KS_NSEC_PER_MSEC;
+	events->again = ks_events_look_again(events->taken, events->again, ks_kernel_clock());
+}
+
+__u64 ks_events_look_again(unsigned taken, __u64 again, __u64 now)
+{
+	if (taken >= KS_FLOWS_TOGETHER)
+		return now;
+	if (taken)
+		return now + KS_FLOWS_LOOK_MS * KS_NSEC_PER_MSEC;
+	return again > now ? again : 0;
 }
 
 int ks_events_timeout(const struct ks_events *events)
@@ -514,7 +516,7 @@ ssize_t ks_follower_read(struct ks_follower *follower, char *buf, size_t size)
 /* Ends that were told by the programs come first. */
 void ks_events_tell_stop(struct ks_events *events, bool saved)
 {
-	__u64 now = ks_kernel_clock();
+	__u64 now = ks_kernel_now(events->kernel);
 	char line[128], time[KS_WALL_TEXT];
 	int n = snprintf(line, sizeof(line), "{\"event\":\"stop\",\"time\":\"%s\",\"saved\":%s}",
 			 ks_wall_text(now, now, true, time), saved ? "true" : "false");

@@ -31,6 +31,15 @@ void ks_events_destroy(struct ks_events *events);
 int ks_events_fd(const struct ks_events *events);
 void ks_events_take(struct ks_events *events);
 
+#define KS_FLOWS_LOOK_MS (KS_FLOWS_QUIET_MS + 5U) /* after the last one: those that have woken nobody are whole then */
+#define KS_FLOWS_TOGETHER 2048U /* events of flows that are told before the daemon looks at its other work */
+
+/*
+ * Returns when to look for events that have woken nobody, ns of the kernel's clock, or 0: there are none. `taken`: events of flows that
+ * were found now; `again`: the answer of the last time. A look that finds nothing may be one for something else, and too early.
+ */
+__u64 ks_events_look_again(unsigned taken, __u64 again, __u64 now);
+
 /*
  * The ms until ks_events_take() is to be called though nothing can be read from the descriptor, or -1: behind one event of a flow others
  * come for a while that wake nobody (KS_FLOWS_QUIET_MS).
