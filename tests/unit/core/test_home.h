@@ -91,6 +91,9 @@ void test_env_destroy(struct ks_env *env);
 /* A rule that allows everything, id 1. */
 extern const struct ks_rule test_allow_all;
 
+/* Translates the sources of zone lan to the target. `rules` become those of the policy: the filter's, which allows all, and the source list's. */
+void test_env_translate(struct ks_env *env, struct ks_rule rules[2], const struct ks_target *target);
+
 /* Inspects the frame as the home would; *in is the outcome. `from` and `to` are zones. */
 __u32 test_inspect(struct ks_env *env, const struct frame *f, __u8 from, __u8 to, __u64 now,
 		   struct ks_inspection *insp);

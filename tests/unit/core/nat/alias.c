@@ -21,18 +21,7 @@ static struct ks_env *env;
 static int setup(void **state)
 {
 	env = test_env_create(16);
-	rules[0] = test_allow_all;
-	rules[1] = test_allow_all;
-	rules[1].id = 2;
-	rules[1].from_zones = 1ULL << ZONE_LAN;
-	rules[1].targets = 1;
-	env->rules = rules;
-	env->config.rules = 2; /* the first matches all: the second is only found from the source list */
-	env->config.entries = 2;
-	env->config.list[KS_LIST_SOURCE] = (struct ks_rule_list){ .first = 1, .count = 1 };
-	env->targets = targets;
-	env->config.targets = 1;
-	env->config.options |= KS_OPT_NAT;
+	test_env_translate(env, rules, targets);
 	return 0;
 }
 

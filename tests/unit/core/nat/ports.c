@@ -43,18 +43,7 @@ static void on_bucket(struct ks_env *home, __u32 index)
 static int setup(void **state)
 {
 	env = test_env_create(BUCKETS);
-	rules[0] = rules[1] = test_allow_all;
-	rules[1].id = 2;
-	rules[1].from_zones = 1ULL << ZONE_LAN;
-	rules[1].targets = 1;
-	env->rules = rules;
-	env->config.rules = 2; /* the first matches all: the second is only found from the source list */
-	env->config.entries = 2;
-	env->config.list[KS_LIST_SOURCE] = (struct ks_rule_list){ .first = 1, .count = 1 };
-	env->config.limit_states = KS_BUCKET_SLOTS * BUCKETS;
-	env->targets = targets;
-	env->config.targets = 1;
-	env->config.options |= KS_OPT_NAT;
+	test_env_translate(env, rules, targets);
 	env->on_bucket = on_bucket;
 	return 0;
 }
