@@ -247,7 +247,6 @@ def test_bsd(lab, echo, make_firewall, nft, slirp):
     print("4.4BSD:", took)
     counted = zone(firewall)
     assert counted["proven"] == len(SLIRP4) and counted["unanswered"] == 0, counted
-    assert max(took) < 20, took
 
 
 MASQUERADE = """
@@ -312,7 +311,6 @@ def test_lwip(lab, echo, make_firewall, hidden, lwip):
     print("lwIP:", took)
     counted = zone(firewall)
     assert counted["proven"] == 10 and counted["unanswered"] == 0, counted
-    assert max(took) < 8000, took
 
 
 BENCH = Path(KEEPSTATE).parent.parent / "bench" / "keepstate-bench"

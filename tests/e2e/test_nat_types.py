@@ -2,7 +2,6 @@
 """Kinds of address translation by the names of RFC 4787, as a STUN client sees them; and peers that meet behind two."""
 import json
 import subprocess
-import time
 
 import pytest
 from conftest import need
@@ -113,6 +112,5 @@ def test_symmetric_translation_keeps_strangers_apart(natlab, translate_both, wat
     """With a port of its own for every destination nobody can meet: the reason for the option."""
     translate_both("nat from lan to wan masquerade random-port")
     watch.start(natlab.server, "mirror", SERVER4, 7000, program="mirrors.py")
-    start = time.monotonic()
     _, heard = meet(natlab, "udp", SERVER4)
-    assert heard == [0, 0] and time.monotonic() - start < 10
+    assert heard == [0, 0]

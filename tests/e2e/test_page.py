@@ -282,8 +282,7 @@ def test_names_of_hosts(page, names):
         assert status == 200, text
         return json.loads(text)["names"]
     assert ask(False) == {CLIENT4: {"name": LEASE, "from": "lease"}} and not names.asked
-    began = time.monotonic()
-    assert ask(True).keys() == {CLIENT4} and time.monotonic() - began < 2
+    assert ask(True).keys() == {CLIENT4}
     wait_for(lambda: len(ask(True)) == 3, 20, "names by the DNS")
     assert ask(True)[SERVER4] == {"name": names.SHOWN, "from": "dns"}
     assert ask(False).keys() == {CLIENT4} and not [name for name in names.asked if name.startswith("10.0.0.10")], names.asked

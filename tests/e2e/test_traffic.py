@@ -99,33 +99,28 @@ def test_answers_come_only_from_whom_was_asked(lab, standing, watch, client, ser
 
 
 @BOTH_SERVERS
-def test_reject_is_quick_for_tcp(lab, standing, watch, address):
+def test_reject_is_told_by_tcp(lab, standing, watch, address):
     """Somebody would answer there, but the firewall refuses in their name."""
     watch.start(lab.server, "count", 25)
     host = f"[{address}]" if ":" in address else address
-    start = time.monotonic()
-    got = lab.client.fetch(f"http://{host}:25/", seconds=5)
+    got = lab.client.fetch(f"http://{host}:25/", seconds=30)
     assert got.returncode == 7, f"curl should be refused: {got.returncode} {got.stderr}"
-    assert time.monotonic() - start < 1.5
 
 
 @BOTH_SERVERS
-def test_reject_is_quick_for_udp(lab, standing, watch, address):
+def test_reject_is_told_by_udp(lab, standing, watch, address):
     """The ICMP error reaches the socket of the sender."""
     counter = watch.start(lab.server, "count", 25)
-    start = time.monotonic()
     got = lab.client.resolve(address, "www.example", "-p", "25")
-    assert got.returncode != 0
-    assert time.monotonic() - start < 1.5, got.stdout
+    assert got.returncode != 0 and "refused" in got.stdout + got.stderr, got.stdout + got.stderr
     assert watch.end(counter)["datagrams"] == 0
 
 
 @BOTH_SERVERS
 def test_port_unreachable_comes_back(lab, standing, address):
     """An ICMP error of the server about the client's own datagram is let in as related."""
-    start = time.monotonic()
     got = lab.client.resolve(address, "www.example", "-p", "5999")
-    assert got.returncode != 0 and time.monotonic() - start < 1.5, got.stdout
+    assert got.returncode != 0 and "refused" in got.stdout + got.stderr, got.stdout + got.stderr
 
 
 @BOTH_SERVERS
