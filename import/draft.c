@@ -203,6 +203,7 @@ int ks_draft_states(struct ks_draft *draft, unsigned states, bool negated)
 	const unsigned kept = negated ? all & ~states : all & states;
 	int half;
 
+	draft->import->asks_forwarded |= states & KS_CT_FORWARDED;
 	if (!(states & KS_CT_FORWARDED))
 		return kept == all ? 0 : draft_states(draft, kept);
 	if (negated) {

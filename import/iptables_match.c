@@ -11,6 +11,7 @@
 #include "text/names.h"
 
 #define PART 64
+#define SUFFIX_HINT " ('destination suffix' says it of the networks of a zone)"
 
 typedef int reader(struct ks_iptables *ipt, const char *value, bool negated);
 
@@ -28,10 +29,11 @@ static int addresses_read(struct ks_iptables *ipt, enum ks_dim dim, const char *
 		err = ks_ranges_address(&ranges, part);
 	}
 	if (err == -EINVAL)
-		return ks_draft_unsaid(
-			&ipt->draft,
-			ks_import_format(ipt->import, "%s %.200s", dim == KS_DIM_SRC ? "source" : "destination", value),
-			negated);
+		return ks_draft_unsaid(&ipt->draft,
+				       ks_import_format(ipt->import, "%s %.200s%s",
+							dim == KS_DIM_SRC ? "source" : "destination", value,
+							strstr(value, "/::") ? SUFFIX_HINT : ""),
+				       negated);
 	err = err ? err : ks_ranges_take(ipt->import, &ranges, spans);
 	return err ? err : ks_draft_addresses(&ipt->draft, dim, spans, negated);
 }

@@ -314,7 +314,24 @@ static bool translation_read(struct reader *reader, struct ks_nft_token kind)
 
 /* --- matches and what changes packets --- */
 
-/* "meta mark set 0x1", "ct mark set meta mark" */
+/* An operation on a value that is read, "| 0x4000", as the JSON has it. NULL if none comes that is known here. */
+static json_t *operation_read(struct reader *reader, const json_t *value)
+{
+	static const char *const operators[] = { "|", "&", "^", "<<", ">>" };
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(operators); i++) {
+		ks_auto_json json_t *right = NULL;
+		bool many;
+
+		if (!comes(reader, operators[i]))
+			continue;
+		right = ks_nft_list_right(&reader->scan, &many);
+		return right && !many ? json_pack("{s:[O, O]}", operators[i], value, right) : NULL;
+	}
+	return NULL;
+}
+
+/* "meta mark set 0x1", "ct mark set meta mark", "meta mark set meta mark | 0x1" */
 static bool mangle_read(struct reader *reader, const json_t *key)
 {
 	const struct ks_nft_scan before = reader->scan;
@@ -324,6 +341,13 @@ static bool mangle_read(struct reader *reader, const json_t *key)
 	if (!value) {
 		reader->scan = before;
 		value = ks_nft_list_right(&reader->scan, &many);
+	}
+	for (json_t *more = value; value && more;) {
+		more = operation_read(reader, value);
+		if (more) {
+			json_decref(value);
+			value = more;
+		}
 	}
 	return value && !many && add(reader, json_pack("{s:{s:O, s:O}}", "mangle", "key", key, "value", value));
 }

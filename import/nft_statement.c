@@ -233,7 +233,9 @@ static int concat_read(struct ks_nft *nft, const struct ks_draft *draft, const j
 	size_t i;
 
 	if (!entries || !op || strcmp(op, "==") != 0 || nft->loops == KS_NFT_LOOPS) {
-		err = ks_draft_unsaid(&copy, ks_nft_text(nft->import, match), false);
+		ks_auto_json json_t *shown = json_pack("{s:O}", "match", match);
+
+		err = shown ? ks_draft_unsaid(&copy, ks_nft_text(nft->import, shown), false) : -ENOMEM;
 		return err ? err : ks_nft_statements(nft, &copy, list, at + 1);
 	}
 	nft->loops++;

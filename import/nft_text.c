@@ -71,6 +71,8 @@ static bool known_print(FILE *out, const char *name, const json_t *value, unsign
 		map_print(out, value, depth);
 	} else if (!strcmp(name, "limit")) {
 		limit_print(out, value);
+	} else if (strchr("&|^", name[0]) && json_is_array(value)) {
+		list_print(out, value, name[0] == '&' ? " & " : name[0] == '|' ? " | " : " ^ ", depth);
 	} else {
 		return false;
 	}

@@ -356,11 +356,80 @@ static int statements_read(struct ks_pf *pf, const char *text, size_t length)
 
 /* --- the order --- */
 
+/* The end of an entry of a list: "(em0)" and "<table>" are three words. */
+static unsigned entry_end(const struct ks_words_line *words, unsigned at)
+{
+	const bool grouped = !strcmp(words->word[at], "(") || !strcmp(words->word[at], "<");
+
+	return KS_MIN(at + (grouped ? 3U : 1U), words->count);
+}
+
+/* Returns true if an entry is an address, or any, and not one that changes or whose address is not in the text. */
+static bool is_address(const char *word)
+{
+	ks_auto_ranges struct ks_ranges ranges = { 0 };
+
+	return !strcmp(word, "any") || !ks_pf_address(&ranges, word);
+}
+
+/* The list behind "from" or "to" that holds others than addresses. Returns false without one, or if '!' stands in it. */
+static bool list_find(const struct ks_words_line *words, unsigned *begin, unsigned *end)
+{
+	for (unsigned i = 1; i + 1 < words->count; i++) {
+		const bool ends = !strcmp(words->word[i - 1], "from") || !strcmp(words->word[i - 1], "to");
+		bool plain = true, negated = false;
+		unsigned at = i + 1;
+
+		if (!ends || strcmp(words->word[i], "{") != 0)
+			continue;
+		for (; at < words->count && strcmp(words->word[at], "}") != 0; at = entry_end(words, at)) {
+			plain = plain && is_address(words->word[at]);
+			negated |= !strcmp(words->word[at], "!");
+		}
+		if (plain || negated || at >= words->count || entry_end(words, i + 1) == at)
+			continue;
+		*begin = i;
+		*end = at;
+		return true;
+	}
+	return false;
+}
+
+/* A rule with the entry of a list in the list's place. */
+static struct ks_pf_rule *rule_part(struct ks_pf *pf, const struct ks_pf_rule *rule, unsigned begin, unsigned end,
+				    unsigned at)
+{
+	const struct ks_words_line *words = &rule->words;
+	struct ks_pf_rule *made = ks_pool_alloc(&pf->import->pool, sizeof(*made));
+	const unsigned length = entry_end(words, at) - at;
+
+	if (!made)
+		return NULL;
+	*made = *rule;
+	memcpy(made->words.word + begin, words->word + at, length * sizeof(words->word[0]));
+	memcpy(made->words.word + begin + length, words->word + end + 1,
+	       (words->count - end - 1) * sizeof(words->word[0]));
+	made->words.count = begin + length + words->count - end - 1;
+	return made;
+}
+
+/* Lists are a rule for each entry, as pfctl(8) makes them; here only those that a rule of ours does not hold together. */
 static int rule_read(struct ks_pf *pf, struct ks_pf_rule *rule)
 {
+	const struct ks_words_line *words = &rule->words;
+	unsigned begin, end;
+	int err = 0;
+
 	pf->import->line = rule->line;
 	pf->import->text = rule->text;
-	return ks_pf_rule(pf, rule);
+	if (!list_find(words, &begin, &end))
+		return ks_pf_rule(pf, rule);
+	for (unsigned at = begin + 1; !err && at < end; at = entry_end(words, at)) {
+		struct ks_pf_rule *part = rule_part(pf, rule, begin, end, at);
+
+		err = part ? rule_read(pf, part) : -ENOMEM;
+	}
+	return err;
 }
 
 /* Lines that translate, of which the first decides; binat comes before the others. */
@@ -474,7 +543,7 @@ int ks_pf_read(struct ks_import *import, const char *text, size_t length)
 
 	pf.last = &pf.rules;
 	pf.overloads = memmem(text, length, "overload", strlen("overload")) != NULL;
-	import->families[0] = import->families[1] = true;
+	import->families[0] = import->families[1] = import->same_is_forwarded = true;
 	err = bases_add(&pf);
 	err = err ? err : states_add(&pf, pf.in, KS_CT_ESTABLISHED);
 	err = err ? err : states_add(&pf, pf.out, KS_CT_ESTABLISHED);

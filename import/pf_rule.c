@@ -213,10 +213,15 @@ static bool is_strange(const char *word)
 
 static int strange_read(struct ks_pf_reader *reader, const char *word, bool negated)
 {
-	const unsigned at = reader->words->at;
+	const char *text = word;
+	unsigned at = reader->words->at;
 
+	if (ks_pf_comes(reader, "!")) /* "user != _smtpd" */
+		text = ks_import_format(reader->pf->import, "%.40s !%s", word, ks_pf_comes(reader, "=") ? "=" : "");
+	if (text != word)
+		at = reader->words->at;
 	ks_pf_list_skip(reader);
-	return ks_pf_unsaid(reader, word, ks_pf_first(reader, at), negated);
+	return text ? ks_pf_unsaid(reader, text, ks_pf_first(reader, at), negated) : -ENOMEM;
 }
 
 /* Words that make no difference for what may pass, but for other things: the first rule that has one says it for all. */

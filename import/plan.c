@@ -20,6 +20,7 @@
 #include "core/header/icmp.h"
 #include "core/header/packet.h"
 #include "import/effects.h"
+#include "import/steady.h"
 
 #define STEPS_MAX (3U * KS_IMPORT_BASES)
 
@@ -108,29 +109,24 @@ static int region_prepare(const struct plan *plan, const struct step *step, stru
 {
 	ks_region_fix(region, KS_VAR_OPENS, step->kind == STEP_FIRST);
 	ks_region_fix(region, KS_VAR_TRACKED, !plan->question.untracked);
-	return step->kind == STEP_ANSWER ? region_turn(plan->import, region) : 0;
+	if (step->kind != STEP_ANSWER)
+		return 0;
+	ks_steady_turn(plan->import, region);
+	return region_turn(plan->import, region);
 }
 
-/* Conditions that later packets of a flow meet as its first one did: they come from the same socket. */
-static __u64 steady_conditions(const struct plan *plan, const struct step *step)
-{
-	__u64 steady = 0;
-
-	for (unsigned i = KS_VAR_FIRST; i < plan->import->conditions && step->kind == STEP_LATER; i++)
-		steady |= (__u64)(plan->import->condition[i].word == KS_WORD_USER) << i;
-	return steady;
-}
-
-/* Back to those that open the flow. Of their later packets other conditions of the text are not known. */
-static int region_restore(const struct plan *plan, const struct step *step, const struct ks_region *asked,
+/* Back to those that open the flow. Of their later packets other conditions than the steady ones are not known. */
+static int region_restore(const struct plan *plan, const struct step *step, const struct ks_region *asked, __u64 steady,
 			  struct ks_region *region)
 {
-	const __u64 steady = steady_conditions(plan, step);
-
 	ks_region_free(region, KS_VAR_OPENS);
 	ks_region_free(region, KS_VAR_TRACKED);
 	if (step->kind == STEP_FIRST)
 		return 0;
+	if (step->kind == STEP_ANSWER) {
+		steady = ks_steady_turned(plan->import, steady);
+		ks_steady_turn(plan->import, region);
+	}
 	region->in = (asked->in & ~steady) | (region->in & steady);
 	region->out = (asked->out & ~steady) | (region->out & steady);
 	return step->kind == STEP_ANSWER ? region_turn(plan->import, region) : 0;
@@ -164,13 +160,15 @@ static int entry_take(struct plan *plan, unsigned at, const struct ks_flat_entry
 		      struct ks_flat_entry *entry)
 {
 	const struct step *step = &plan->step[at];
-	const bool unsure = step->kind != STEP_FIRST &&
-			    is_conditional(&entry->piece.region, &asked->region, steady_conditions(plan, step));
+	const __u64 steady = ks_steady_conditions(plan->import, entry, step->kind == STEP_ANSWER, step->base->hook);
+	const bool unsure = step->kind != STEP_FIRST && is_conditional(&entry->piece.region, &asked->region, steady);
 	int err;
 
 	if (unsure && lets_pass(entry->verdict))
 		return 0;
-	err = region_restore(plan, step, &so_far->piece.region, &entry->piece.region);
+	if (step->kind != STEP_FIRST)
+		ks_steady_note(plan->import, (entry->piece.region.out ^ asked->region.out) & steady);
+	err = region_restore(plan, step, &so_far->piece.region, steady, &entry->piece.region);
 	if (err)
 		return err;
 	if (unsure && !entry->trouble)
@@ -387,6 +385,7 @@ int ks_plan_make(struct ks_import *import, struct ks_plan *plan)
 	*plan = (struct ks_plan){ 0 };
 	bases_sort(import);
 	alters_find(import);
+	err = ks_steady_begin(import);
 	for (unsigned i = 0; !err && i < 2; i++) {
 		if (import->families[i])
 			err = family_plan(import, families[i], plan);

@@ -171,6 +171,8 @@ struct ks_import {
 	bool families[2]; /* that the text is about */
 	bool alters[KS_FIELDS], asks[KS_FIELDS]; /* rules of the text change it, and ask what it has become */
 	bool parts[KS_FIELDS]; /* some rule may match packets of which nothing was changed, and not the others */
+	bool asks_forwarded; /* rules ask for packets whose destination was translated; */
+	bool same_is_forwarded; /* those that got the one that they had are such, too */
 	bool plain; /* changes are not followed, and what is asked about them is not known */
 	struct ks_import_filled *filled; /* sets that rules of the text fill: what is in them is not known either */
 	const char *numbered; /* as lines, or otherwise */
@@ -184,6 +186,7 @@ struct ks_named_spans {
 	struct ks_named_spans *next;
 	const char *name, *called; /* as ours may be called, and as it is */
 	struct ks_spans spans[2]; /* of IPv4, or ports; of IPv6 */
+	bool ends_flows; /* an address that comes into it while the firewall runs loses its flows */
 };
 
 struct ks_import_filled {

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "import/place.h"
 #include "import/plan.h"
 
 #define SELF (1ULL << KS_ZONE_SELF)
@@ -156,6 +157,7 @@ int ks_plan_untracked(struct ks_import *import, const struct ks_piece *all, stru
 struct forward {
 	struct ks_import *import;
 	const struct ks_flat_entry *entry;
+	const struct ks_flat *places; /* they tell where addresses are */
 	const struct ks_piece *before; /* as it is when the bases before have let it pass */
 	struct ks_region region;
 	struct ks_flat *flat;
@@ -314,13 +316,20 @@ static int zones_ask(const struct forward *forward, const struct ks_region *regi
 	return err;
 }
 
-/* The zone of a new destination is not known. It is rarely one that the packets come from. */
+/* The zone of a new destination is that which other rules have for it. If none has, it is rarely one that the packets come from. */
 static int forward_ask(const struct forward *forward, const struct ks_region *region, struct ks_flat *answers,
 		       __u64 *zones)
 {
+	const struct ks_import_target *target = &forward->entry->rule->target;
 	const __u64 others = region->to & ~region->from;
-	int err = zones_ask(forward, region, others, answers, zones);
+	const __u64 place =
+		target->address ? ks_place_of_range(forward->import, forward->places, &target->range, region->family)
+				: 0;
+	int err;
 
+	if (region->to & place)
+		return zones_ask(forward, region, place, answers, zones);
+	err = zones_ask(forward, region, others, answers, zones);
 	if (err || (others && some_accept(answers)) || !(region->to & region->from))
 		return err;
 	return zones_ask(forward, region, region->to & region->from, answers, zones);
@@ -421,9 +430,10 @@ static int port_drop(struct forward *forward, struct ks_flat_entry *entry)
 	return 0;
 }
 
-static int forwards_take(struct ks_import *import, const struct ks_flat *rules, size_t at, struct ks_flat *flat)
+static int forwards_take(struct ks_import *import, const struct ks_flat *places, const struct ks_flat *rules, size_t at,
+			 struct ks_flat *flat)
 {
-	struct forward forward = { .import = import, .flat = flat };
+	struct forward forward = { .import = import, .flat = flat, .places = places };
 	struct ks_flat_entry entry;
 	struct ks_shreds shreds = { 0 };
 	int err = ks_plan_shred(import, rules, at, &shreds);
@@ -439,13 +449,15 @@ static int forwards_take(struct ks_import *import, const struct ks_flat *rules, 
 			return err;
 		if (forward.region.from & SELF && !(forward.region.to & ~SELF))
 			continue; /* its talk with itself is not guarded */
-		err = forward_take(&forward);
+		if (entry.verdict == KS_IMPORT_FORWARD)
+			err = ks_plan_unchanged(import, &forward.region, &forward.entry->rule->target, flat);
+		err = err ? err : forward_take(&forward);
 	}
 	return err;
 }
 
-static int forwards_base(struct ks_import *import, const struct ks_import_base *base, const struct ks_piece *all,
-			 struct ks_flat *flat)
+static int forwards_base(struct ks_import *import, const struct ks_flat *places, const struct ks_import_base *base,
+			 const struct ks_piece *all, struct ks_flat *flat)
 {
 	struct ks_flat rules = { 0 };
 	int err = early_flatten(import, base, all, KS_FLAT_OPENING, &rules);
@@ -454,7 +466,7 @@ static int forwards_base(struct ks_import *import, const struct ks_import_base *
 		const enum ks_verdict_kind verdict = rules.list[i].verdict;
 
 		if (verdict == KS_IMPORT_FORWARD || verdict == KS_IMPORT_REDIRECT)
-			err = forwards_take(import, &rules, i, flat);
+			err = forwards_take(import, places, &rules, i, flat);
 		else if (verdict == KS_IMPORT_DROP || verdict == KS_IMPORT_REJECT)
 			err = ks_flat_add(import, flat, &rules.list[i]);
 	}
@@ -464,13 +476,16 @@ static int forwards_base(struct ks_import *import, const struct ks_import_base *
 int ks_plan_forwards(struct ks_import *import, const struct ks_piece *all, struct ks_flat *flat)
 {
 	const size_t first = flat->count;
+	struct ks_flat places = { 0 };
 	int err = 0;
 
+	if (has_kind(import, KS_IMPORT_FORWARD))
+		err = ks_places_find(import, all, &places);
 	for (unsigned i = 0; !err && i < import->bases; i++) {
 		const struct ks_import_base *base = &import->base[i];
 
 		if (base->translates && (base->hook == KS_HOOK_PRE || base->hook == KS_HOOK_OUTPUT))
-			err = forwards_base(import, base, all, flat);
+			err = forwards_base(import, &places, base, all, flat);
 	}
 	for (size_t i = first; !err && i < flat->count; i++) {
 		ks_region_free(&flat->list[i].piece.region, KS_VAR_OPENS);

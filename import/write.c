@@ -490,8 +490,8 @@ static void head_write(const struct writer *writer, const char *origin, FILE *ou
 		fputs(set->spans[0].count + set->spans[1].count == 1 ? " }\n" : "\n", out);
 	}
 	for (const struct ks_named_spans *set = writer->import->dynamic; set; set = set->next) {
-		fprintf(out, "# Run-time set %s of the original: fill it by 'keepstate set'.\nset %s ", set->called,
-			set->name);
+		fprintf(out, "# Run-time set %s of the original: fill it by 'keepstate set%s'.\nset %s ", set->called,
+			set->ends_flows ? " add --end-flows" : "", set->name);
 		ks_prefixes_write(out, set->spans);
 		fputs(" dynamic\n", out);
 	}

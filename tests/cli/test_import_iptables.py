@@ -239,3 +239,56 @@ def test_iptables_times(keepstate, words, target, during):
     verb = 'deny' if target == 'DROP' else 'allow'
     assert re.findall(f'^{verb} to self tcp(.*?)  #', policy, re.M) == ([] if during is None else [during])
     assert during or re.search('^# line 7: -A INPUT -p tcp -m time ', policy, re.M)
+
+
+BANNED = """create bad hash:net family inet timeout 600
+add bad 192.0.2.9 timeout 60
+create good hash:ip family inet timeout 600
+*filter
+:INPUT DROP [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+{}
+-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
+-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT
+-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
+COMMIT
+"""
+
+
+@pytest.mark.parametrize('rule, said, ends', [
+    ('-A INPUT -m set --match-set bad src -j DROP', ['deny to self source @d_bad', 'deny from self destination @d_bad'], True),
+    ('-A OUTPUT -m set --match-set bad dst -j DROP', ['deny to self source @d_bad', 'deny from self destination @d_bad'], True),
+    ('-A FORWARD -m set --match-set bad src -j DROP',
+     ['deny from rest to rest destination @d_bad', 'deny from rest to rest source @d_bad'], True),
+    ('-A INPUT -m set ! --match-set good src -j DROP', ['deny to self', 'deny from self'], False),
+])
+def test_sets_before_what_is_established(keepstate, rule, said, ends):
+    """A run-time set that denies is asked about all packets of a flow: so what comes into it is to end the flows that it has."""
+    policy = keepstate('import', 'iptables-save', '-', stdin=BANNED.format(rule).encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    assert re.findall('^(deny (?!family).*?)  # 8$', policy, re.M) == said
+    assert ("fill it by 'keepstate set add --end-flows'" in policy) == ends
+
+
+def test_zone_of_a_new_destination(keepstate):
+    """Rules that know an address say where it is: the narrowest one counts."""
+    text = ('*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i eth0 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.1.0.80\nCOMMIT\n'
+            '*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n:web - [0:0]\n'
+            '-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT\n-A FORWARD -i eth1 -s 10.0.0.0/8 -o eth0 -j ACCEPT\n'
+            '-A FORWARD -i eth0 -o eth2 -j web\n-A web -d 10.1.0.80/32 -p tcp -m tcp --dport 80 -j ACCEPT\nCOMMIT\n')
+    assert 'forward from eth0 to any tcp port 80 to eth2 10.1.0.80' in allowed(keepstate, 'iptables-save', text)
+
+
+@pytest.mark.parametrize('target, before', [
+    ('10.0.0.5:80', []),
+    ('10.0.0.5:443', ['deny from eth0 to not self tcp destination 10.0.0.5 port 443']),
+    ('10.0.0.5', ['deny from eth0 to not self tcp destination 10.0.0.5 port 443'])])
+def test_what_is_for_the_new_destination_already(keepstate, target, before):
+    """netfilter does not call translated what keeps its destination, so a rule for translated packets does not let it pass."""
+    text = (f'*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i eth0 -p tcp -m tcp --dport 443 -j DNAT --to-destination {target}\nCOMMIT\n'
+            '*filter\n:FORWARD DROP [0:0]\n-A FORWARD -m conntrack --ctstate ESTABLISHED,DNAT -j ACCEPT\nCOMMIT\n')
+    policy = keepstate('import', 'iptables-save', '-', stdin=text.encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    listed = re.findall('^((?:deny from|forward) .*?)  #', policy, re.M)
+    assert listed[:listed.index(next(rule for rule in listed if rule.startswith('forward')))] == before

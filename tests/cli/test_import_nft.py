@@ -202,3 +202,21 @@ def test_nft_times(keepstate, words, during):
     keepstate('check', '-', stdin=policy.encode())
     assert re.findall('^allow to self tcp port 80 (.*?)  #', policy, re.M) == during
     assert during or '\n#   left out: nothing here says' in policy
+
+
+@pytest.mark.parametrize('value, said', [('meta mark | 0x00000006', ' set mark 0x6/0x6'), ('meta mark & 0xfffffffe', ' set mark 0x0/0x1'),
+                                         ('meta mark & 0xfffffff0 | 0x00000006', ' set mark 0x6/0xf')])
+def test_nft_operators_of_marks(keepstate, value, said):
+    """The text without -j says with operators what a mark becomes."""
+    text = ('table inet f {\n\tchain pre {\n\t\ttype filter hook prerouting priority mangle; policy accept;\n'
+            f'\t\tiifname "eth1" meta mark set {value}\n\t}}\n\tchain forward {{\n\t\ttype filter hook forward priority filter; policy accept;\n\t}}\n}}\n')
+    policy = keepstate('import', 'nft', '-', stdin=text.encode()).stdout
+    assert re.search(f'^allow from eth1 to self{said}  #', policy, re.M), policy
+
+
+def test_nft_unknown_mark_of_a_new_source(keepstate):
+    """A chain that gives new sources may change a mark in a way that is not known here."""
+    text = ('table ip f {\n\tchain post {\n\t\ttype nat hook postrouting priority srcnat; policy accept;\n'
+            '\t\tmeta mark & 0x00004000 == 0x00000000 return\n\t\tmeta mark set meta mark ^ 0x00004000\n\t\tmasquerade\n\t}\n}\n')
+    policy = keepstate('import', 'nft', '-', stdin=text.encode()).stdout
+    assert "left out: nothing here says 'mark & 16384 0' of line 4" in policy

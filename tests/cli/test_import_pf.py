@@ -226,3 +226,22 @@ def test_pf_tags(keepstate, rules, passes):
     target = keepstate.directory / 'imported.conf'
     target.write_text(f'{policy}\ntest "tags" {{\n{steps}}}\n')
     keepstate('test', target)
+
+
+@pytest.mark.parametrize('ends, rules', [
+    ('from { em0:network em1:network }', ['source network of em0', 'source network of em1']),
+    ('from { (em0) 10.0.0.0/8 }', ['source 10.0.0.0/8']),
+    ('from { <good> 192.0.2.9 } to { 10.0.0.1 www.example.com }',
+     ['source 192.0.2.9 destination 10.0.0.1', 'destination 10.0.0.1 source @d_good']),
+    ('from { 10.0.0.1 10.0.0.3 }', ['source { 10.0.0.1, 10.0.0.3 }']),
+])
+def test_pf_lists(keepstate, ends, rules):
+    """A list of addresses that change, among others, is a rule for each."""
+    text = f'table <good> persist\nblock\nblock in on {{ em0 em1 }} proto 99\npass in {ends}\n'
+    found = [re.sub(' family ipv.', '', rule) for rule in allowed(keepstate, 'pf', text) if rule.startswith('allow to self')]
+    assert sorted(set(found)) == sorted(f'allow to self {rule}' for rule in rules)
+
+
+def test_pf_user(keepstate):
+    policy = keepstate('import', 'pf', '-', stdin=b'pass\nblock return out proto tcp to port smtp user != _smtpd\n').stdout
+    assert "nothing here says 'user != _smtpd'" in policy
