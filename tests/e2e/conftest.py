@@ -191,7 +191,7 @@ class Watch:
     def end(child):
         """Tells it to end and returns its report."""
         child.send_signal(signal.SIGTERM)
-        out = child.communicate(timeout=15)[0]
+        out = child.communicate(timeout=labs.PATIENCE)[0]
         return json.loads(out.splitlines()[-1])
 
     def close(self):

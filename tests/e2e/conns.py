@@ -18,7 +18,8 @@ import socket
 import sys
 import time
 
-PATIENCE = 6
+PATIENCE = 6  # seconds for those that may be silent for good
+ANSWERING = 60  # seconds for what must come
 
 
 def tell(**facts):
@@ -92,7 +93,7 @@ def try_all(socks, word):
 
 def busy(address, port, count):
     """Words go back and forth on all of them without a pause; silence lasts as long as it may, an error ends one."""
-    socks = [socket.create_connection((address, port), timeout=PATIENCE) for _ in range(count)]
+    socks = [socket.create_connection((address, port), timeout=ANSWERING) for _ in range(count)]
     turns = dict.fromkeys(socks, 0)
     stop, selector = [], selectors.DefaultSelector()
     signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
@@ -120,7 +121,7 @@ def busy(address, port, count):
 def hold(address, port, count):
     socks = []
     for _ in range(count):
-        sock = socket.create_connection((address, port), timeout=PATIENCE)
+        sock = socket.create_connection((address, port), timeout=ANSWERING)
         socks.append(sock)
     good, wrong = try_all(socks, b"begin---")
     tell(ready=True, good=good, wrong=wrong, ports=[sock.getsockname()[1] for sock in socks])
@@ -131,7 +132,7 @@ def hold(address, port, count):
 
 def mapped(address, port):
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.settimeout(PATIENCE)
+    sock.settimeout(ANSWERING)
     sock.sendto(b"question", (address, port))
     sock.recv(2048)
     tell(ready=True, port=sock.getsockname()[1])
@@ -161,13 +162,13 @@ def ftp(port):
         if line.startswith(b"PORT "):
             parts = [int(part) for part in line[5:].decode().split(",")]
             where = ".".join(str(part) for part in parts[:4]), parts[4] << 8 | parts[5]
-            with socket.create_connection(where, timeout=PATIENCE) as data:
+            with socket.create_connection(where, timeout=ANSWERING) as data:
                 data.sendall(b"data")
         peer.sendall(b"200 ok\r\n")
 
 
 def ask(address, port):
-    control = socket.create_connection((address, port), timeout=PATIENCE)
+    control = socket.create_connection((address, port), timeout=ANSWERING)
     stream = control.makefile("rb")
     stream.readline()
     control.sendall(b"USER nobody\r\n")
@@ -176,7 +177,7 @@ def ask(address, port):
     tell(ready=True)
     for _ in lines():
         waiting = listener(0)
-        waiting.settimeout(PATIENCE)
+        waiting.settimeout(ANSWERING)
         number = waiting.getsockname()[1]
         control.sendall(f"PORT {own},{number >> 8},{number & 255}\r\n".encode())
         try:

@@ -20,14 +20,14 @@ def hops_of(text):
 @pytest.mark.parametrize("words", [(), ("-I",), ("-T", "-p", "80")], ids=["udp", "icmp", "tcp"])
 def test_traceroute(natlab, translate, far, hops, words):
     translate(MASQUERADE)
-    done = natlab.client.run("traceroute", "-n", "-q", "1", "-w", "1", "-m", "5", *words, far)
+    done = natlab.client.run("traceroute", "-n", "-q", "1", "-w", "5", "-m", "5", *words, far)
     assert hops_of(done.stdout) == hops, done.stdout + done.stderr
 
 
 @TRACES
 def test_mtr(natlab, translate, far, hops):
     translate(MASQUERADE)
-    text = natlab.client.run("mtr", "-n", "-r", "-c", "2", "-i", "0.2", "-G", "1", far).stdout
+    text = natlab.client.run("mtr", "-n", "-r", "-c", "2", "-i", "0.2", "-G", "3", far).stdout
     lines = [line.split() for line in text.splitlines() if "|--" in line]
     assert tuple(line[1] for line in lines) == hops, text
     assert all(line[2] == "0.0%" for line in lines), text
@@ -41,7 +41,7 @@ def test_upload_over_a_narrow_link(natlab, translate, far):
     path = natlab.directory / "to-upload"
     path.write_bytes(os.urandom(3_000_000))
     path.chmod(0o644)
-    got = natlab.client.fetch(url(far, "upload/file"), "-T", path, "-w", "%{http_code}", seconds=10)
+    got = natlab.client.fetch(url(far, "upload/file"), "-T", path, "-w", "%{http_code}")
     assert got.returncode == 0 and got.stdout.strip()[-3:] in ("201", "204"), got.stdout + got.stderr
     arrived = natlab.directory / f"web-{natlab.far.name}" / "files" / "upload" / "file"
     assert hashlib.sha256(arrived.read_bytes()).digest() == hashlib.sha256(path.read_bytes()).digest()
@@ -52,7 +52,7 @@ def test_upload_over_a_narrow_link(natlab, translate, far):
 def test_the_size_is_told(natlab, translate, far):
     translate(MASQUERADE)
     natlab.forget_paths()
-    text = natlab.client.run("ping", "-c", "1", "-W", "1", "-M", "do", "-s", "1400", far).stdout
+    text = natlab.client.run("ping", "-c", "1", "-W", "10", "-M", "do", "-s", "1400", far).stdout
     assert "1300" in text, text
 
 
@@ -64,7 +64,7 @@ def test_download_over_a_narrow_link(natlab, translate, far):
     natlab.gateway.ip("link", "set", "lan0", "mtu", "1280")
     try:
         got = natlab.client.fetch(url(SERVER4 if far == FAR4 else SERVER6, "large"), "-o", "/dev/null", "-w",
-                                  "%{size_download}", seconds=15)
+                                  "%{size_download}")
         assert got.returncode == 0 and got.stdout == str(32 << 20), got.stdout + got.stderr
     finally:
         natlab.gateway.ip("link", "set", "lan0", "mtu", "1500")
@@ -77,7 +77,7 @@ def test_narrow_link_behind_a_forwarded_port(natlab, translate, outside, inner):
     translate(f"forward from wan tcp port 80 to {inner}")
     natlab.forget_paths()
     natlab.inner.ip("route", "change", "default", "via", LAN4, "advmss", "1460")
-    got = natlab.far.fetch(url(outside, "large"), "-o", "/dev/null", "-w", "%{size_download}", seconds=15)
+    got = natlab.far.fetch(url(outside, "large"), "-o", "/dev/null", "-w", "%{size_download}")
     assert got.returncode == 0 and got.stdout == str(32 << 20), got.stdout + got.stderr
 
 

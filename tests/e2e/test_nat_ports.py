@@ -11,7 +11,7 @@ import os
 import subprocess
 
 import pytest
-from lab import end_process
+from lab import PATIENCE, end_process
 from wires import Plain, firewall_fixture, net_fixture, reasons
 
 POLICY = """\
@@ -94,11 +94,11 @@ def test_connections_are_reset_when_their_address_is_lost(net, firewall, server,
     use(firewall, f"nat from lan to wan{family} masquerade\n")
     acceptor = net.server.python("accept", server, 7100, program="endpoints.py")
     assert acceptor.stdout.readline() == "listening\n"
-    holder = net.client.python("hold", server, 7100, 100, 15, program="endpoints.py", stdin=subprocess.PIPE)
+    holder = net.client.python("hold", server, 7100, 100, PATIENCE, program="endpoints.py", stdin=subprocess.PIPE)
     assert holder.stdout.readline() == "open\n"
     net.box.ip("addr", "del", lost, "dev", "wan0")
     try:
-        assert holder.communicate("now\n", timeout=60)[0] == "100\n", {k: v for k, v in reasons(firewall).items() if v}
+        assert holder.communicate("now\n", timeout=2 * PATIENCE)[0] == "100\n", {k: v for k, v in reasons(firewall).items() if v}
     finally:
         net.box.ip("addr", "add", lost, "dev", "wan0", *(["nodad"] if ":" in lost else []))
         end_process(acceptor)

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 from conftest import need
-from lab import Firewall, end_process, masquerade
+from lab import PATIENCE, Firewall, end_process, masquerade
 from natlab import MASQUERADE, OTHER4, OTHER6, RULES, SECOND4, SERVER4, SERVER6, WAN4, WAN6, ZONES
 
 KINDS = {
@@ -40,7 +40,7 @@ def test_kind_of_translation(natlab, translate, stun, kind):
     words, mapping, filtering = KINDS[kind]
     translate(f"nat from lan to wan masquerade {words}")
     discovery = ("turnutils_natdiscovery", "-m", "-f", SERVER4)
-    text = natlab.client.run(*discovery, timeout=30).stdout
+    text = natlab.client.run(*discovery).stdout
     found = [line for line in text.splitlines() if line.startswith("NAT with")]
     assert found == [f"NAT with {mapping}!", f"NAT with {filtering}!"], text
 
@@ -73,7 +73,7 @@ def meet(natlab, kind, server):
     for child, peer in zip(punches, reversed(outsides)):
         child.stdin.write(json.dumps(peer) + "\n")
         child.stdin.flush()
-    return outsides, [json.loads(child.communicate(timeout=15)[0].splitlines()[-1])["heard"] for child in punches]
+    return outsides, [json.loads(child.communicate(timeout=PATIENCE)[0].splitlines()[-1])["heard"] for child in punches]
 
 
 @pytest.mark.parametrize("words", ["endpoint-independent", "endpoint-independent random-port", ""],

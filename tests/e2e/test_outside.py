@@ -72,7 +72,7 @@ def test_own_connections_by_several_next_hops(hosts, tmp_path, server, via):
     firewall = labs.Firewall(gateway, policy, tmp_path).start()
     try:
         for _ in range(12):
-            done = gateway.run("python3", "-c", "import socket, sys; s = socket.create_connection((sys.argv[1], 5777), 3); "
+            done = gateway.run("python3", "-c", "import socket, sys; s = socket.create_connection((sys.argv[1], 5777), 20); "
                                "s.send(b'hello'); s.close()", server)
             assert done.returncode == 0, done.stderr + firewall.say("log")
     finally:

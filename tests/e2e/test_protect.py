@@ -63,7 +63,7 @@ def check_floods(lab, firewall):
     before = reasons(firewall)
     lab.client.run("ping", "-f", "-c", "300", SERVER4)
     assert reasons(firewall)["icmp flood"] > before["icmp flood"]
-    flood = lab.client.start("ping", "-q", "-i", "0.002", "-c", "5000", SERVER4)
+    flood = lab.client.start("ping", "-q", "-i", "0.002", "-c", "100000", SERVER4)
     words = f"lan {CLIENT4} > wan {SERVER4} icmp echo-request id 7"
     wait_for(lambda: "protect lan: icmp flood" in firewall.cli("explain", words).stdout, 9, "explain knows how far a threshold is used")
     end_process(flood)
@@ -85,7 +85,7 @@ def check_scans(lab, firewall):
     held.stdin.close()
     assert int(held.stdout.readline()) > 10
     firewall.say("set", "flush", "scanners")
-    assert lab.client.fetch(f"http://{SERVER4}/", seconds=20).returncode == 0
+    assert lab.client.fetch(f"http://{SERVER4}/").returncode == 0
 
 
 @pytest.fixture

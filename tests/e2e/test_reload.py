@@ -4,7 +4,7 @@ import os
 import time
 
 from conftest import POLICY
-from lab import CLIENT4, KEEPSTATE, SERVER4, SERVER6, end_process, pings_lost, wait_for
+from lab import CLIENT4, KEEPSTATE, PATIENCE, SERVER4, SERVER6, end_process, pings_lost, wait_for
 
 PORT = 5500
 
@@ -27,7 +27,7 @@ def test_a_hundred_reloads_under_traffic(lab, firewall, watch):
     time.sleep(0.2)
 
     pinger.send_signal(2)
-    out = pinger.communicate(timeout=15)[0]
+    out = pinger.communicate(timeout=PATIENCE)[0]
     assert pings_lost(out) == 0, out
     for follower in followers:
         facts = watch.end(follower)
@@ -56,7 +56,7 @@ def test_a_new_policy_is_in_force_at_once(lab, firewall):
     assert lab.client.fetch(f"http://{SERVER4}/", seconds=1).returncode == 28
     firewall.path.write_text(POLICY)
     firewall.say("reload")
-    assert lab.client.fetch(f"http://{SERVER4}/", seconds=2).returncode == 0
+    assert lab.client.fetch(f"http://{SERVER4}/").returncode == 0
 
 
 def test_a_broken_policy_changes_nothing_and_says_where(lab, firewall, watch):

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from lab import HERE, wait_for
+from lab import HERE, PATIENCE, wait_for
 from wires import Plain, firewall_fixture, net_fixture, reasons
 
 LIMIT = 20
@@ -59,7 +59,7 @@ class Crowd:
 
     def end(self):
         self.child.stdin.close()
-        self.child.wait(20)
+        self.child.wait(PATIENCE)
 
 
 net = net_fixture(Steered)
@@ -177,7 +177,7 @@ def test_in_a_larger_table_and_from_a_file(firewall, crowd):
     crowd.say("close 3")
     assert crowd.open(10) == 3
     firewall.say("stop", "--save", timeout=60)
-    firewall.child.wait(20)
+    firewall.child.wait(PATIENCE)
     firewall.path.write_text(policy)
     firewall.start()
     assert crowd.open(3) == 0

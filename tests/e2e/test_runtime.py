@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 
-from lab import CLIENT4, KEEPSTATE, SERVER4, uses_port, wait_for
+from lab import CLIENT4, KEEPSTATE, PATIENCE, SERVER4, uses_port, wait_for
 
 
 def run_second(firewall):
@@ -53,7 +53,7 @@ def test_status_after_sigterm(lab, firewall):
     """`systemctl stop` sends it: the firewall stays in force, and `status` says so."""
     since = firewall.data("status")[0]["since"]
     firewall.child.terminate()
-    assert firewall.child.wait(10) == 0
+    assert firewall.child.wait(PATIENCE) == 0
     assert "stays in force in the kernel" in log_of(firewall)
     done = firewall.cli("status")
     assert done.returncode == 3 and "in force, no daemon" in done.stdout and str(firewall.path) in done.stdout, done
@@ -121,7 +121,7 @@ def test_followers_leave_room_for_questions(firewall):
         for one in followers:
             one.terminate()
         for one in followers:
-            one.wait(10)
+            one.wait(PATIENCE)
 
 
 def test_a_removed_directory_is_made_again(lab, firewall, watch):

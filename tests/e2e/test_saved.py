@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
-from lab import HERE, wait_for
+from lab import HERE, PATIENCE, wait_for
 from wires import Plain, firewall_fixture, log_of, net_fixture
 
 SERVER, WAN, CLIENT = "192.0.2.10", "192.0.2.1", "10.0.0.10"
@@ -126,9 +126,9 @@ def saved(firewall):
 
 
 def stop_saving(firewall):
-    said = firewall.say("stop", "--save", timeout=60)
+    said = firewall.say("stop", "--save", timeout=2 * PATIENCE)
     assert str(file_of(firewall)) in said and file_of(firewall).stat().st_mode & 0o777 == 0o600, said
-    firewall.child.wait(20)
+    firewall.child.wait(PATIENCE)
     assert firewall.filters() == ""
     return said
 
@@ -153,7 +153,7 @@ def test_without_saving_all_are_cut(net, firewall, watch):
     """The test above proves nothing if connections go on by themselves."""
     talk = Talk(net, watch, 10)
     firewall.say("stop")
-    firewall.child.wait(20)
+    firewall.child.wait(PATIENCE)
     assert not file_of(firewall).exists()
     firewall.start()
     assert saved(firewall) is None
@@ -197,7 +197,7 @@ def test_busy_ones_go_on_where_nothing_passes_meanwhile(net, firewall, watch):
 def reboot(net, firewall):
     """The kernel forgets everything; the disk does not."""
     firewall.child.terminate()
-    assert firewall.child.wait(30) == 0
+    assert firewall.child.wait(PATIENCE) == 0
     assert file_of(firewall).exists()
     time.sleep(0.3)  # the programs go on after the daemon
     links(net, "down")
@@ -222,7 +222,7 @@ def test_all_go_on_after_a_reboot(net, firewall, watch):
 def test_a_daemon_that_only_restarts_ignores_the_file(net, firewall, watch):
     talk = Talk(net, watch, 10)
     firewall.child.terminate()
-    firewall.child.wait(30)
+    firewall.child.wait(PATIENCE)
     assert file_of(firewall).exists()
     firewall.start()
     assert saved(firewall) is None and not file_of(firewall).exists()

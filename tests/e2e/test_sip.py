@@ -222,7 +222,7 @@ def test_many_calls(natlab, translate, transport, listens):
                                  stdout=(home / "server").open("w"))
     natlab.server.listening(listens, 5060)
     done = natlab.client.run("sh", "-c", f"cd {home} && sipp -sn uac -i {CLIENT4} -t {transport} -max_socket 500 -m 100 -r 25 -d 200 -nostdin "
-                             f"-timeout 40 -trace_err {SERVER4}:5060", timeout=60)
+                             f"-timeout 120 -trace_err {SERVER4}:5060", timeout=180)
     end_process(server)
     errors = "".join(path.read_text() for path in home.glob("*errors.log"))
     assert done.returncode == 0, (errors or done.stdout)[-3000:]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import need
-from lab import CLIENT4, KEEPSTATE, SERVER4, START_SECONDS, end_process, uses_port, wait_for
+from lab import CLIENT4, KEEPSTATE, PATIENCE, SERVER4, START_SECONDS, end_process, uses_port, wait_for
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 UNIT = ROOT / "packaging" / "keepstate.service"
@@ -151,7 +151,7 @@ def test_all_works_within_it(lab, service, watch):
     firewall.child.terminate()
     stopping = service.told()
     assert stopping["STOPPING"] == "1" and "stays in force" in stopping["STATUS"]
-    assert firewall.child.wait(10) == 0
+    assert firewall.child.wait(PATIENCE) == 0
     lines = service.lines()
     assert all(re.match(r"<[0-7]>", line) for line in lines), lines
     assert [line for line in lines if line.startswith("<3>") and "alow" in line], lines

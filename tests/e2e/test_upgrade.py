@@ -17,7 +17,7 @@ from pathlib import Path
 import hooks as raw_hooks
 import pytest
 from conftest import need
-from lab import KEEPSTATE, end_process, pings_lost, uses_port, wait_for
+from lab import KEEPSTATE, PATIENCE, end_process, pings_lost, uses_port, wait_for
 from wires import ALL, Plain, firewall_fixture, hooks, kinds, log_of, matches, net_fixture, put, reasons
 
 PINS = Path("/run/keepstate/bpf")
@@ -66,7 +66,7 @@ def programs_of(firewall, net):
 def change_build(firewall, builds):
     """As an init system restarts it: SIGTERM, which leaves the firewall in force, and the other program."""
     firewall.child.terminate()
-    firewall.child.wait(10)
+    firewall.child.wait(PATIENCE)
     firewall.program = builds[1] if firewall.program == builds[0] else builds[0]
     firewall.start()
 
@@ -89,7 +89,7 @@ def test_an_upgrade_under_traffic_loses_nothing(net, firewall, builds, watch, se
         time.sleep(0.5)
     told = {"stream": watch.end(stream), "fresh": watch.end(fresh)}
     pinger.send_signal(2)
-    pings = pinger.communicate(timeout=15)[0]
+    pings = pinger.communicate(timeout=PATIENCE)[0]
     assert all(facts["sent"] > 300 for facts in told.values()), told
     assert [facts["lost"] for facts in told.values()] == [0, 0], told
     assert pings_lost(pings) == 0, pings
@@ -215,7 +215,7 @@ def test_another_layout_is_refused(net, firewall, builds, watch):
     shape = Shape(firewall)
     said = len(log_of(firewall))
     firewall.child.terminate()
-    firewall.child.wait(10)
+    firewall.child.wait(PATIENCE)
     layout = shape.change(1)
     try:
         for program in builds:
@@ -245,7 +245,7 @@ def test_another_limit_keeps_states(net, firewall, builds, watch, limit):
     followers = [watch.start(net.client, "follow", address, 7100) for address in ("192.0.2.10", "2001:db8::10")]
     time.sleep(0.2)
     firewall.child.terminate()
-    firewall.child.wait(10)
+    firewall.child.wait(PATIENCE)
     firewall.path.write_text(POLICY.replace("limit states 20000", f"limit states {limit}"))
     firewall.start()
     table = firewall.data("status")[0]["table"]
@@ -286,7 +286,7 @@ class CutShort:
         self.obstacle = Path("/run/keepstate") / name / "rules.json.new"  # where the ids of rules are written to
         self.maps = PINS / name / "maps"
         firewall.child.terminate()
-        firewall.child.wait(10)
+        firewall.child.wait(PATIENCE)
         firewall.path.write_text(LARGER)
         self.obstacle.mkdir()
         try:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from conftest import POLICY
-from lab import CLIENT4, KEEPSTATE, SERVER4, wait_for
+from lab import CLIENT4, KEEPSTATE, PATIENCE, SERVER4, wait_for
 
 FLOWS = 40
 PORT = 6000  # of the first flow; flow i sends i + 1 datagrams
@@ -34,7 +34,7 @@ TRICKLE = """
 import socket, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind(("0.0.0.0", {port}))
-for _ in range(600):
+for _ in range(2000):
     s.sendto(b"x" * 972, ("{server}", 7001))
     time.sleep(0.05)
 """
@@ -46,7 +46,7 @@ def flows(lab, standing):
     standing.path.write_text(POLICY + "timeout udp.single 1h\n")
     standing.say("reload")
     standing.cli("states", "kill", "--all")
-    lab.client.run("python3", "-c", SEND.format(flows=FLOWS, port=PORT, server=SERVER4), check=True, timeout=30)
+    lab.client.run("python3", "-c", SEND.format(flows=FLOWS, port=PORT, server=SERVER4), check=True)
     wait_for(lambda: ours(standing), 5, "the flows")
     return standing
 
@@ -59,12 +59,12 @@ class Socket(http.client.HTTPConnection):
     """HTTP over the control socket."""
 
     def __init__(self, path):
-        super().__init__("keepstate", timeout=20)
+        super().__init__("keepstate", timeout=PATIENCE)
         self.path = path
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(20)
+        self.sock.settimeout(PATIENCE)
         self.sock.connect(self.path)
 
 
@@ -257,7 +257,7 @@ def test_top_once_of_dropped_sources(lab, flows):
     for _ in range(6):
         time.sleep(0.5)
         lab.server.ping(CLIENT4, count=1)
-    text = child.communicate(timeout=20)[0]
+    text = child.communicate(timeout=PATIENCE)[0]
     assert re.search(rf"^{SERVER4} +[1-6] ", text, re.M) and "icmp" in text, text
 
 
@@ -280,7 +280,7 @@ class Terminal:
     def resize(self, lines, columns):
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
-    def read_until(self, pattern, seconds=40, redraw=True):
+    def read_until(self, pattern, seconds=2 * PATIENCE, redraw=True):
         """Reads what is drawn. Only what has changed is, so everything is drawn again if the text does not come."""
         end = time.monotonic() + seconds
         asked = time.monotonic()
