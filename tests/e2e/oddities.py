@@ -21,6 +21,8 @@ PACE = 0.01
 UDP = 17
 OUTGOING = 4  # PACKET_OUTGOING
 MARK = b"case %03d "
+ROOM = 32 << 20  # octets that wait for whoever hears
+READING = 20  # seconds, at most, to read what waits
 
 
 def udp(source, target, sport, payload, broken=False, unsummed=False):
@@ -127,17 +129,20 @@ def send(device, mac):
 
 
 def frames_of(device):
-    """Yields each frame that a device receives or sends, and its kind, until the program is told to end."""
+    """Yields each frame that a device receives or sends, and its kind, until the program is told to end and has read what came before."""
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
     sock.bind((device, 3))
+    sock.setsockopt(socket.SOL_SOCKET, 33, ROOM)  # SO_RCVBUFFORCE
     sock.settimeout(0.05)
-    running = [True]
-    signal.signal(signal.SIGTERM, lambda *_: running.clear())
+    last = []  # when what had come before it was told to end has been read, on any machine
+    signal.signal(signal.SIGTERM, lambda *_: last.append(time.monotonic() + READING))
     print(json.dumps({"ready": True}), flush=True)
-    while running:
+    while not last or time.monotonic() < last[0]:
         try:
             frame, where = sock.recvfrom(65536)
         except TimeoutError:
+            if last:
+                return
             continue
         yield frame, where[2]
 

@@ -3,10 +3,9 @@
 import hashlib
 import json
 import sys
-import time
 
 import pytest
-from lab import HERE, end_process, uses_port, wait_for
+from lab import HERE, PATIENCE, end_process, uses_port, wait_for
 from natlab import (CLIENT4, CLIENT6, FAR4, FAR6, INNER4, INNER6, ISP4, LAN4, LAN6, MASQUERADE, POOL4, POOL6, SECOND4,
                     SECOND6, SERVER4, SERVER6, WAN4, WAN6, checksums_in_software, url)
 
@@ -24,7 +23,7 @@ def peer_of(got):
 
 def seen_as(host, server):
     """The address that a web server sees of a host, or None if no answer comes."""
-    got = host.fetch(url(server, "peer"), seconds=1)
+    got = host.fetch(url(server, "peer"), seconds=2)
     return peer_of(got)[0] if got.returncode == 0 else None
 
 
@@ -72,7 +71,7 @@ def test_large_file_through_masquerade(natlab, translate, server, second, outsid
     """32 MB in segments of up to 64 kB, as a host with offloading sends them."""
     translate(MASQUERADE)
     target = natlab.scratch() / "large"
-    got = natlab.client.fetch(url(server, "large"), "-o", target, seconds=20)
+    got = natlab.client.fetch(url(server, "large"), "-o", target)
     assert got.returncode == 0, got.stderr
     source = natlab.directory / f"web-{natlab.server.name}" / "files" / "large"
     assert hashlib.sha256(target.read_bytes()).digest() == hashlib.sha256(source.read_bytes()).digest()
@@ -83,10 +82,10 @@ def test_iperf3_through_masquerade(natlab, translate, words):
     translate(MASQUERADE)
     server = natlab.server.start("iperf3", "-s", "-1", "-p", 5201)
     natlab.server.listening("-t", 5201)
-    done = natlab.client.run("iperf3", "-c", SERVER4, "-p", 5201, "-t", 1, "-J", *words, timeout=20)
+    done = natlab.client.run("iperf3", "-c", SERVER4, "-p", 5201, "-n", "32M", "-J", *words)
     end = json.loads(done.stdout)["end"]
     assert end["sum_received"]["bytes"] > 30_000_000, done.stdout[-800:]
-    server.wait(10)
+    server.wait(PATIENCE)
 
 
 @BOTH
@@ -157,7 +156,7 @@ def test_ping_through_masquerade(natlab, translate, server, second, outside):
     words = ["ping", "-q", "-i", "0.05", "-c", "10", "-W", "1", "-e", "77", server]
     pings = [host.start(*words) for host in (natlab.client, natlab.inner)]
     for ping in pings:
-        assert "10 received" in ping.communicate(timeout=10)[0]
+        assert "10 received" in ping.communicate(timeout=PATIENCE)[0]
 
 
 @BOTH
@@ -169,7 +168,6 @@ def test_outside_cannot_open(natlab, translate, watch, server, second, outside):
     port = asking.facts["port"]
     natlab.server.run(sys.executable, "-c", SEND, second, 6666, outside, port, "a stranger", check=True)
     natlab.server.run(sys.executable, "-c", SEND, server, 6667, outside, port, "another port", check=True)
-    time.sleep(0.2)
     assert watch.end(asking)["answers"] == [json.dumps([outside, port])]
 
 
@@ -314,7 +312,7 @@ def test_no_route_to_what_is_sent_elsewhere(natlab, own_web, translate, client, 
             assert natlab.client.fetch(f"http://{outside}:{port}/").stdout == f"hello from {host.name}\n"
             assert "=> allow, new" in gate.say("explain", f"lan {inside}:40001 > {outside}:{port} tcp syn")
         assert gate.data("reload", "--dry-run")[0]["denied"] == [], "those that are open may open"
-        assert natlab.client.fetch(f"http://{outside}:8084/").returncode
+        assert natlab.client.fetch(f"http://{outside}:8084/", seconds=2).returncode
         assert "=> allow, new" not in gate.cli("explain", f"lan {inside}:40001 > {outside}:8084 tcp syn").stdout
     finally:
         natlab.routes(gateway)
@@ -414,7 +412,7 @@ def test_address_changes(natlab, translate, watch):
     natlab.gateway.ip("addr", "add", f"{new}/24", "dev", "wan0")
     natlab.gateway.ip("route", "replace", "default", "via", ISP4)
     try:
-        facts = json.loads(follower.communicate(timeout=30)[0].splitlines()[-1])
+        facts = json.loads(follower.communicate(timeout=2 * PATIENCE)[0].splitlines()[-1])
         assert "reset" in facts["error"], facts
         assert {flow["state"] for flow in gate.data("states") if uses_port(flow, 5400)} <= {"CLOSE"}
         wait_for(lambda: seen_as(natlab.client, SERVER4) == new, 30, "the new address")

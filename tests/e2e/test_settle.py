@@ -256,7 +256,6 @@ def test_answer_to_a_connected_socket(lab, make_firewall):
     make_firewall("zone lan { lan0 }\nzone wan { wan0 }\nallow from self to wan\n")
     answering.stdin.write("one more\n")
     answering.stdin.flush()
-    time.sleep(1)
     assert ended(asking)["answers"] == 1
     end_process(answering)
 
@@ -272,7 +271,6 @@ def test_datagrams_through_nftables_go_on(lab, nft, make_firewall, what):
     nft.flush(what)
     answering.stdin.write("one more\n")
     answering.stdin.flush()
-    time.sleep(1)
     assert ended(asking)["answers"] == 1
     end_process(answering)
 

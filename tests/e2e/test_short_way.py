@@ -6,7 +6,7 @@
 import time
 
 import pytest
-from lab import CLIENT4, SERVER4, Firewall, masquerade, wait_for
+from lab import CLIENT4, PATIENCE, SERVER4, Firewall, masquerade, wait_for
 from ways import RULES, Chain, EveryWay, Way, large, spread, url
 
 POLICY = """\
@@ -33,7 +33,7 @@ def test_segments_are_held_against_the_mtu(lab, way):
     """Large pieces of TCP pass if their packets of the wire fit: behind a smaller MTU the download goes on."""
     lab.gateway.ip("link", "set", "lan0", "mtu", "1300")
     try:
-        done = lab.client.run("curl", "-sS", "--max-time", 30, "-o", "/dev/null", "-w", "%{size_download}", url(SERVER4, "large"))
+        done = lab.client.run("curl", "-sS", "--max-time", PATIENCE, "-o", "/dev/null", "-w", "%{size_download}", url(SERVER4, "large"))
         assert done.stdout == str(32 << 20), done.stderr
     finally:
         lab.gateway.ip("link", "set", "lan0", "mtu", "1500")
@@ -72,7 +72,7 @@ def test_segments_in_a_tunnel_are_held_against_the_mtu(lab, way, watch):
         assert lab.client.ping("10.9.0.2") == 3
         heard = watch.start(lab.gateway, "largest", "wan0", program="oddities.py")
         before = way.taken()
-        assert lab.client.run("curl", "-sS", "--max-time", 20, "-T", large(lab, lab.client), "http://10.9.0.2/upload/tunnel").returncode == 0
+        assert lab.client.run("curl", "-sS", "--max-time", PATIENCE, "-T", large(lab, lab.client), "http://10.9.0.2/upload/tunnel").returncode == 0
         assert watch.end(heard)["largest"] <= 1410
         assert way.taken() > before
     finally:

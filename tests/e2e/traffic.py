@@ -3,10 +3,10 @@
 then prints one line of JSON; run by lab.Host.python().
 
   count PORT                    counts datagrams and connections that arrive, on IPv4 and IPv6
-  probe ADDRESS PORT            sends a datagram and a SYN again and again, each from a fresh port
-  ask ADDRESS PORT              sends one datagram and collects what comes back
+  probe ADDRESS PORT            sends a datagram and a SYN again and again, each from a fresh port, LEAST times at least
+  ask ADDRESS PORT              sends one datagram and collects what comes back, one answer at least
   serve PORT                    sends numbered blocks on every connection
-  follow ADDRESS PORT           connects there and checks that no block is missing or late
+  follow ADDRESS PORT           connects there and checks that no block is missing or late, until LEAST have come at least
 
 A block is late by how much longer it was on its way than the one before, from its sending until the kernel had it from the network:
 that is no longer on a machine where these programs must wait for a processor.
@@ -26,6 +26,8 @@ SO_TIMESTAMPNS = 35
 TIMESTAMP = struct.Struct("qq")
 PACE = 0.002  # seconds between two blocks
 PATIENCE = 5  # seconds without a block until a connection is taken for lost
+LEAST = 250  # more than any test wants, however slow the machine is
+ANSWERING = 20  # seconds for an answer that must come
 running = True
 
 
@@ -69,10 +71,11 @@ def count(port):
 
 def probe(address, port):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    sent = 0
+    sent = tries = 0
     pending = []
     tell(ready=True)
-    while running:
+    while running or tries < LEAST:
+        tries += 1
         with socket.socket(family, socket.SOCK_DGRAM) as udp:
             try:
                 udp.sendto(b"probe", (address, port))
@@ -99,7 +102,8 @@ def ask(address, port):
         sock.settimeout(0.05)
         sock.sendto(b"question", (address, port))
         tell(ready=True, port=sock.getsockname()[1])
-        while running:
+        last = time.monotonic() + ANSWERING
+        while running or (not answers and time.monotonic() < last):
             try:
                 answers.append(sock.recv(2048).decode())
             except OSError:
@@ -131,8 +135,8 @@ def serve(port):
 
 def receive_part(sock, size):
     """Receives something within PATIENCE, and when it came. A side that hears nothing asks, so that both sides of the connection speak."""
-    end = time.monotonic() + PATIENCE
-    while running and time.monotonic() < end:
+    last = time.monotonic() + PATIENCE
+    while time.monotonic() < last:
         try:
             data, notes, _, _ = sock.recvmsg(size, 64)
         except socket.timeout:
@@ -166,7 +170,7 @@ def follow(address, port):
         sock.settimeout(0.1)
         tell(ready=True, port=sock.getsockname()[1])
         try:
-            while running:
+            while running or wanted < LEAST:
                 number, way = receive_block(sock)
                 if number != wanted:
                     raise ConnectionError(f"block {number} instead of {wanted}")

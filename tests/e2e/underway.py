@@ -6,12 +6,13 @@
     invent ADDRESS COUNT PORT...         sends COUNT TCP segments without SYN to each port, from many ports
     sniff DEVICE SOURCE PORT...          counts the TCP segments that come from an IPv4 address to these ports
     answer PORT                          UDP: speaks to the last one who spoke for each line of its input
-    hear ADDRESS PORT                    UDP: asks once by a connected socket, and counts the answers
+    hear ADDRESS PORT                    UDP: asks once by a connected socket, and counts further answers, one at least
 
 Told to end by SIGTERM, `hold` lets each connection speak once more and prints, as JSON, how many there were and how many
 were answered; `sniff` and `hear` print what they have counted.
 """
 import asyncio
+import contextlib
 import ipaddress
 import json
 import signal
@@ -148,9 +149,17 @@ async def hear(address, port):
     sock.send(b"question")
     sock.recv(100)
     sock.setblocking(False)
-    asyncio.get_running_loop().add_reader(sock, lambda: heard.append(sock.recv(100)))
+    another = asyncio.Event()
+
+    def take():
+        heard.append(sock.recv(100))
+        another.set()
+
+    asyncio.get_running_loop().add_reader(sock, take)
     print("heard", flush=True)
     await over.wait()
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(another.wait(), PATIENCE)
     await asyncio.sleep(0.5)
     print(json.dumps({"answers": len(heard)}), flush=True)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-from lab import CLIENT4, SERVER4, SERVER6, WAN4, WAN6, Firewall, masquerade, pings_lost, wait_for
+from lab import CLIENT4, PATIENCE, SERVER4, SERVER6, WAN4, WAN6, Firewall, masquerade, pings_lost, wait_for
 
 RULES = """\
 allow from lan to wan
@@ -76,7 +76,7 @@ class Pinging:
 
     def __exit__(self, *_):
         self.child.send_signal(2)
-        self.text = self.child.communicate(timeout=10)[0]
+        self.text = self.child.communicate(timeout=PATIENCE)[0]
 
     def lost(self):
         return pings_lost(self.text)
@@ -90,19 +90,28 @@ def large(lab, host):
     return lab.directory / f"web-{host.name}" / "files" / "large"
 
 
-def download(lab, server, seconds=30):
+def download(lab, server, seconds=PATIENCE):
     """Fetches the large file and returns true if it is whole."""
     done = subprocess.run(lab.client.command(["curl", "-sS", "--noproxy", "*", "--max-time", str(seconds), url(server, "large")]),
                           capture_output=True, timeout=seconds + 5, check=True)
     return hashlib.sha256(done.stdout).digest() == hashlib.sha256(large(lab, lab.server).read_bytes()).digest()
 
 
-def upload(lab, server, seconds=30):
+def upload(lab, server, seconds=PATIENCE):
     name = "large-6" if ":" in server else "large-4"
     body = large(lab, lab.client)
     lab.client.run("curl", "-sS", "--noproxy", "*", "--max-time", seconds, "-T", body, url(server, f"upload/{name}"),
                    timeout=seconds + 5, check=True)
     return (large(lab, lab.server).parent / "upload" / name).read_bytes() == body.read_bytes()
+
+
+def sent_more(host, count):
+    """Waits until a host has sent so many packets more, however long a busy machine takes for them."""
+    def sent():
+        return int(host.run("cat", "/proc/net/dev").stdout.split("eth0:")[1].split()[9])
+
+    before = sent()
+    wait_for(lambda: sent() >= before + count, what=f"{count} packets")
 
 
 def link_address(host, device):
@@ -176,7 +185,7 @@ class EveryWay:
     def test_forwarded_port(self, lab, way):
         """An answer from behind a forward bears the address that was asked."""
         before = way.taken()
-        done = lab.server.run("curl", "-sS", "--max-time", 20, "-o", "/dev/null", "-w", "%{size_download} %{remote_ip}",
+        done = lab.server.run("curl", "-sS", "--max-time", PATIENCE, "-o", "/dev/null", "-w", "%{size_download} %{remote_ip}",
                               f"http://{WAN4}:8080/large")
         assert done.stdout == f"{32 << 20} {WAN4}", done.stderr
         assert way.taken() - before > way.download
@@ -209,7 +218,7 @@ class EveryWay:
             lab.gateway.ip("route", "add", "unreachable", f"{SERVER4}/32")
             time.sleep(0.3)
             before = way.taken()
-            time.sleep(0.5)
+            sent_more(lab.client, 25)
             assert way.taken() == before, "packets are sent where no route leads"
             lab.gateway.ip("route", "del", "unreachable", f"{SERVER4}/32")
             seconds = time.monotonic() - begin  # without a route
@@ -229,7 +238,7 @@ class EveryWay:
             try:
                 time.sleep(1.5)
                 before = way.taken()
-                time.sleep(0.5)
+                sent_more(lab.client, 30)
                 assert way.taken() == before
             finally:
                 lab.gateway.write(switch, 1)
@@ -241,7 +250,7 @@ class EveryWay:
         with Pinging(lab.client, SERVER4, "-Q", "0x10") as marked, Pinging(lab.client, SERVER4) as plain:
             way.wait()
             lab.gateway.ip("rule", "add", "tos", "0x10", "blackhole")
-            time.sleep(1)
+            sent_more(lab.client, 100)  # half of them of each
             lab.gateway.ip("rule", "del", "tos", "0x10", "blackhole")
             time.sleep(0.5)
         assert marked.lost() > 20 and plain.lost() == 0
@@ -311,7 +320,7 @@ class EveryWay:
             wait_for(lambda: re.search("FAILED|INCOMPLETE", lab.gateway.run("ip", "neigh", "show", SERVER4).stdout), 15,
                      "the neighbour is gone")
             before = way.taken()
-            time.sleep(0.5)
+            sent_more(lab.client, 25)
             assert way.taken() - before <= 1
             # The kernel asks for it once more, for seconds, before it says so.
             assert any("Destination Host Unreachable" in line for line in child.stdout)
@@ -319,7 +328,7 @@ class EveryWay:
             lab.server.ip("link", "set", "eth0", "arp", "on")
         way.wait()
         child.send_signal(2)
-        child.communicate(timeout=10)
+        child.communicate(timeout=PATIENCE)
 
     def test_hairpin(self, lab, way):
         """A host reaches itself by the address that others know it by, and its packets go by the kernel: they leave where they came."""
@@ -434,8 +443,7 @@ def odd_packets(lab, way, watch, mode):
     before = way.taken()
     heard = watch.start(lab.server, "hear", "eth0", program="oddities.py")
     sender = lab.client.python("send", "eth0", link_address(lab.gateway, "lan0"), program="oddities.py")
-    names = json.loads(sender.communicate(timeout=60)[0])
-    time.sleep(0.3)
+    names = json.loads(sender.communicate(timeout=2 * PATIENCE)[0])
     packets = watch.end(heard)
     assert (way.taken() > before + 100) == (mode == way.on)
     return {name: packets.get(name[:3], []) for name in names}
