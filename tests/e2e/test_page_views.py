@@ -170,9 +170,7 @@ def test_axe_finds_nothing(browser, traffic, axe, theme):
 def test_html_in_labels_does_nothing(browser, lab):
     browser.run("window.called = 0; window.alert = () => { window.called++; }")
     browser.go("log")
-    time.sleep(1)  # the stream is open
-    lab.client.fetch(f"http://{SERVER4}:25/", seconds=1)
-    browser.wait_text(HTML, ".log")
+    wait_for(lambda: lab.client.fetch(f"http://{SERVER4}:25/", seconds=1) and HTML in browser.text(".log"), what="what comes is told, once the stream is open")
     browser.click(".log tbody tr.open")
     browser.wait("document.querySelector('dialog[open] .steps li') !== null", "the explanation")
     browser.shot("log-open-light")
@@ -462,11 +460,12 @@ def test_a_policy_is_changed_in_the_browser(browser, wall):
 def test_300000_connections(browser, lab, wall, page):
     for last in range(11, 15):
         lab.server.ip("addr", "add", f"192.0.2.{last}/24", "dev", "eth0")
-    send = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\nfor a in range(10, 15):\n  for p in range(1024, 62024):\n    s.sendto(b'x', ('192.0.2.%d' % a, p))"
+    send = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', 45100))\nfor a in range(10, 15):\n  for p in range(1024, 62024):\n    s.sendto(b'x', ('192.0.2.%d' % a, p))"
     try:
-        lab.client.run("/usr/bin/python3", "-c", send, timeout=120)
-        many = wall.data("status")[0]["table"]["flows"]
-        assert many > 300000, many
+        def flows():
+            lab.client.run("/usr/bin/python3", "-c", send, timeout=300)
+            return wall.data("status")[0]["table"]["flows"]
+        wait_for(lambda: flows() > 300000, what="flows: a busy machine's queues lose some, which are sent again")
         if page.ask("GET", "/api/v1/states?sort=bytes&limit=1", headers=page.login())[0] != 200:
             pytest.skip("this daemon does not sort")
         browser.go("connections?q=proto:udp&sort=bytes")
@@ -496,7 +495,7 @@ def test_a_log_of_5000_lines_a_second(browser, lab, wall):
     time.sleep(1)
     mac = json.loads(lab.gateway.run("ip", "-j", "link", "show", "wan0", check=True).stdout)[0]["address"].replace(":", "")
     pairs = [f"{mac}:192.0.2.{last}:{CLIENT4}" for last in range(100, 140)]
-    child = lab.server.python("eth0", 5000, 6, 4000, *pairs, program="flood.py")
+    child = lab.server.python("eth0", 5000, 60, 4000, *pairs, program="flood.py")
     try:
         browser.wait("Number((document.querySelector('.sum').innerText.match(/([\\d,]+) a second/) || [0, '0'])[1].replaceAll(',', '')) > 2000", "thousands a second", 30)
         assert browser.run("return document.querySelectorAll('.log tbody tr').length") <= 320

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from lab import CLIENT4, CLIENT6, KEEPSTATE, SERVER4, SERVER6, Firewall, pings_lost, wait_for
+from lab import CLIENT4, CLIENT6, KEEPSTATE, PATIENCE, SERVER4, SERVER6, Firewall, pings_lost, wait_for
 
 POLICY = """\
 zone lan { lan0 }
@@ -72,11 +72,13 @@ def addresses(count, first=0):
 
 def test_an_entry_blocks_and_counts_until_it_goes(lab, firewall):
     assert lab.client.ping(SERVER4) == 3
+    begun = time.monotonic()
     assert "1 added, 2 entries now" in firewall.say("set", "add", "blocked", CLIENT4, "for", "10m")
     assert lab.client.ping(SERVER4) == 0
     assert lab.client.ping(SERVER6) == 3
     shown = entries(firewall, "blocked", CLIENT4)[CLIENT4]
-    assert shown["packets"] >= 3 and shown["bytes"] >= 3 * 84 and 590 < shown["left"] <= 600
+    assert shown["packets"] >= 3 and shown["bytes"] >= 3 * 84
+    assert 600 - (time.monotonic() - begun) - 1 <= shown["left"] <= 600
     assert entries(firewall, "blocked")["198.51.100.0/24"]["policy"]
     assert "source @blocked" in firewall.cli("explain", f"lan {CLIENT4}:1000 > wan {SERVER4}:80 tcp syn").stdout
     assert firewall.cli("set", "list", "blocked", "192.0.2.77").returncode == 1
@@ -116,10 +118,15 @@ def test_flows_go_on_unless_they_are_ended(lab, firewall):
 
 def test_58000_entries_come_in_one_call_and_expire_at_once_under_traffic(lab, firewall):
     pings = lab.client.start("ping", "-q", "-i", "0.01", SERVER4)
-    done = feed(firewall, "add", "blocked", [line + " for 8s" for line in addresses(58000)])
-    assert done.returncode == 0, done.stderr
-    assert "58000 added" in done.stdout
-    assert len(entries(firewall, "blocked")) == 58001
+    for seconds in (8, 40):  # a busy machine may not count them within their time: then they get more
+        begun = time.monotonic()
+        done = feed(firewall, "add", "blocked", [f"{line} for {seconds}s" for line in addresses(58000)])
+        assert done.returncode == 0 and "58000 added" in done.stdout, done.stdout + done.stderr
+        there = len(entries(firewall, "blocked"))
+        if time.monotonic() - begun < seconds:
+            break
+        wait_for(lambda: size(firewall, "blocked")["entries"] == 1, what="the sweeper frees what has expired")
+    assert there == 58001
     wait_for(lambda: size(firewall, "blocked")["entries"] == 1, 60, "the sweeper frees what has expired")
     again = feed(firewall, "add", "blocked", [line + " for 1s" for line in addresses(58000)])
     assert "58000 added" in again.stdout
@@ -131,7 +138,7 @@ def test_58000_entries_come_in_one_call_and_expire_at_once_under_traffic(lab, fi
     full = feed(firewall, "add", "blocked", addresses(69000, 58000))
     assert "69000 added" in full.stdout, "what has expired makes room before it is swept"
     pings.send_signal(2)
-    summary = pings.communicate(timeout=10)[0]
+    summary = pings.communicate(timeout=PATIENCE)[0]
     assert pings_lost(summary) == 0, summary
 
 
@@ -146,7 +153,7 @@ def test_forty_changes_a_second_under_traffic(lab, firewall):
     assert size(firewall, "blocked")["entries"] == 1
     assert firewall.data("status")[0]["generation"] == generation, "a change made rules again"
     pings.send_signal(2)
-    assert pings_lost(pings.communicate(timeout=10)[0]) == 0
+    assert pings_lost(pings.communicate(timeout=PATIENCE)[0]) == 0
 
 
 def test_a_million_entries(lab, firewall):

@@ -195,10 +195,10 @@ def test_several_next_hops_of_one_zone_untranslated(reallab, real_gate, mirror, 
     gate = real_gate.use("allow from lan to wan\n", ONE_WAN)
     reallab.default_routes(FIRST, SECOND)
     settle(gate)
-    devices = set()
+    devices = set()  # which one a flow goes by is a matter of chance: of 24 one goes by eth1
     # Outside answers untranslated packets by eth0, whichever they came by: this one is not bound to a device.
     with reallab.outside.udp(far(family), 5200) as server:
-        for turn in range(12):
+        for turn in range(24):
             with reallab.client.udp(anywhere(family), 43000 + turn) as sock, reallab.outside.wire("eth1") as wire:
                 sock.sendto(b"hello", (far(family), 5200))
                 server.settimeout(1)
@@ -214,7 +214,8 @@ def test_several_next_hops_of_one_zone_untranslated(reallab, real_gate, mirror, 
 
 @both
 def test_several_next_hops_of_which_one_is_denied(reallab, real_gate, mirror, family):
-    """Rules for one of the two zones let pass what leaves by it, and nothing else; no flow is left of the others."""
+    """Rules for one of the two zones let pass what leaves by it, and nothing else; no flow is left of the others. Which one a flow
+    goes by is a matter of chance: of 32 not all go by one."""
     reallab.gateway.write("/proc/sys/net/ipv4/fib_multipath_hash_policy", 1)
     reallab.gateway.write("/proc/sys/net/ipv6/fib_multipath_hash_policy", 1)
     gate = real_gate.use("allow from lan to dsl\n" + masquerade("from lan to { wan, dsl }"))
@@ -222,15 +223,16 @@ def test_several_next_hops_of_which_one_is_denied(reallab, real_gate, mirror, fa
     settle(gate)
     del mirror.seen[:]
     answered = 0
-    for turn in range(16):
+    for turn in range(32):
         with reallab.client.udp(anywhere(family), 44000 + turn) as sock:
             answer = ask(sock, far(family), 5100, wait=0.25)
             if answer:
                 came_right(answer, family, "eth1")
                 answered += 1
-    assert 2 <= answered <= 14, f"{answered} of 16 were answered"
+    left = {seen[3] for seen in mirror.seen}
+    assert 0 < answered <= len(left) < 32, f"{answered} of 32 were answered, {len(left)} have left"
     assert {seen[4] for seen in mirror.seen} == {"eth1"}, "what is denied has left"
-    assert len(gate.flows(far(family))) == answered
+    assert len(gate.flows(far(family))) == len(left)
 
 
 # --- what the box itself answers ---------------------------------------------------------------------------------------
