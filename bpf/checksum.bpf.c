@@ -10,6 +10,7 @@
  * In XDP nobody can tell, and on a veth most checksums are unfinished: what passes there comes to tc. The front sums all that it
  * asks for, and leaves to tc what is not right. Test runs verify in both.
  */
+#include "bpf/checksum.bpf.h"
 #include "bpf/env.bpf.h"
 
 #include "core/header/checksum.h"
@@ -25,7 +26,6 @@
 #define CHUNKS_MAX                     \
 	((IP_LENGTH_MAX + CHUNK - 1) / \
 	 CHUNK) /* larger packets have been put together by the kernel, which verifies them */
-#define HEAD_SUM_MAX (KS_HEAD_SLACK - 4U) /* a mask of lengths, too: so many bytes lie behind any offset (V3) */
 #define CRC_STEPS (CHUNK / KS_CRC32C_STEP)
 
 /* Returns false if somebody has verified the checksum or will finish it, or nobody can tell. */
@@ -114,20 +114,6 @@ static long crc_step(__u32 n, void *arg)
 	return 0;
 }
 
-/* Most of what opens a flow has no data, and lies in the head as a whole. Returns false if it does not. */
-static ks_inline bool sum_head(struct sum_ctx *ctx, const __u8 *head, const struct ks_packet *pkt)
-{
-	__u32 len = ctx->left;
-
-	if (len > HEAD_SUM_MAX || len % 4 || pkt->l4_off + len > pkt->head_len)
-		return false;
-	ks_hide_bound(len);
-	ctx->sum = (__u32)bpf_csum_diff(NULL, 0, (__be32 *)(long)ks_head_at(head, pkt->l4_off), len & HEAD_SUM_MAX,
-					ctx->sum);
-	ctx->left = 0;
-	return true;
-}
-
 /* Returns true also if not all could be read: then the packet is left to its receiver. */
 static ks_inline bool sum_is_right(const struct sum_ctx *ctx, const __u8 *head, const struct ks_packet *pkt)
 {
@@ -138,6 +124,13 @@ static ks_inline bool sum_is_right(const struct sum_ctx *ctx, const __u8 *head, 
 	if (pkt->tuple.proto == KS_PROTO_SCTP)
 		return ~sum == __builtin_bswap32(ks_be32(ks_load32(ks_head_at(head, pkt->l4_off + SCTP_CHECKSUM_OFF))));
 	return ks_checksum_fold(sum) == KS_CHECKSUM_MASK;
+}
+
+static ks_inline bool short_is_right(const __u8 *head, const struct ks_packet *pkt, const struct sum_ctx *ctx)
+{
+	__u64 sum = ctx->sum + sum_short(head, pkt, ctx->left);
+
+	return sum && ks_checksum_is_ones(sum);
 }
 
 /* Not inlined: its frame ends before those of a flow that is opened (V2). */
@@ -155,8 +148,9 @@ __attribute__((noinline)) bool env_checksum_ok(struct ks_env *env, const __u8 *h
 		ks_loop(CHUNKS_MAX, crc_step, &ctx);
 	} else {
 		ctx.sum = ks_checksum_pseudo(pkt, ctx.left);
-		if (!sum_head(&ctx, head, pkt))
-			ks_loop(CHUNKS_MAX, sum_step, &ctx);
+		if (sum_is_short(pkt, ctx.left)) /* most of what opens a flow has no data */
+			return short_is_right(head, pkt, &ctx);
+		ks_loop(CHUNKS_MAX, sum_step, &ctx);
 	}
 	return sum_is_right(&ctx, head, pkt);
 }

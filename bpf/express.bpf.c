@@ -14,6 +14,7 @@
  * goes by ingress if that is not right, or has no sum. ICMP has no unfinished ones. Other protocols go by ingress there.
  */
 #include "bpf/express.bpf.h"
+#include "bpf/checksum.bpf.h"
 #include "bpf/way.bpf.h"
 
 #include "core/checksum.h"
@@ -37,11 +38,26 @@ static ks_inline bool is_tcp_unfinished(const __u8 *head, const struct ks_packet
 	return ks_checksum_fold(pseudo + (KS_CHECKSUM_MASK & ~sum)) == KS_CHECKSUM_MASK;
 }
 
-static ks_inline bool is_finished(struct ks_env *env, const __u8 *head)
+/* Returns true if a datagram has a checksum, and the right one. */
+static ks_inline bool is_udp_right(struct ks_env *env, const __u8 *head, const struct ks_packet *pkt)
 {
 	struct ks_relay *relay = &env->scratch->relay;
-	const struct ks_packet *pkt = &env->scratch->insp.pkt;
+	__u32 covered = pkt->payload_off - pkt->l4_off + pkt->payload_len;
 	bool is_right;
+
+	if (!ks_load16(ks_head_at(head, pkt->l4_off + UDP_CHECKSUM_OFF)))
+		return false;
+	if (ks_likely(sum_is_short(pkt, covered)))
+		return ks_checksum_is_ones(sum_pseudo_udp(&pkt->tuple, covered) + sum_short(head, pkt, covered));
+	relay->is_front = 1; /* only a right one is right */
+	is_right = env_checksum_ok(env, head, pkt);
+	relay->is_front = 0;
+	return is_right;
+}
+
+static ks_inline bool is_finished(struct ks_env *env, const __u8 *head)
+{
+	const struct ks_packet *pkt = &env->scratch->insp.pkt;
 
 	switch (pkt->tuple.proto) {
 	case KS_PROTO_TCP:
@@ -50,12 +66,7 @@ static ks_inline bool is_finished(struct ks_env *env, const __u8 *head)
 	case KS_PROTO_ICMPV6:
 		return true;
 	case KS_PROTO_UDP:
-		if (!ks_load16(ks_head_at(head, pkt->l4_off + UDP_CHECKSUM_OFF)))
-			return false;
-		relay->is_front = 1; /* only a right one is right */
-		is_right = env_checksum_ok(env, head, pkt);
-		relay->is_front = 0;
-		return is_right;
+		return is_udp_right(env, head, pkt);
 	default:
 		return false;
 	}

@@ -18,6 +18,28 @@ static inline __u32 ks_checksum_fold(__u32 sum)
 	return (sum & KS_CHECKSUM_MASK) + (sum >> KS_CHECKSUM_BITS);
 }
 
+#define KS_CHECKSUM_ONES 0xffffULL
+#define KS_CHECKSUM_INVERSE 0xfffefffefffeffffULL /* of that, modulo 2^64 */
+#define KS_CHECKSUM_MULTIPLES (~0ULL / KS_CHECKSUM_ONES) /* of it in 64 bits, but for 0 */
+#define KS_CHECKSUM_WORD_BITS 32
+
+_Static_assert(1 == KS_CHECKSUM_ONES * KS_CHECKSUM_INVERSE, "a multiple of it, times this, is how many times it is");
+
+/* The two halves of a word: what eight bytes add to a sum of words of 32 bits, which folds to the same as one of words of 16. */
+static inline __u64 ks_checksum_halves(__u64 word)
+{
+	return (__u32)word + (word >> KS_CHECKSUM_WORD_BITS);
+}
+
+/*
+ * Returns true if the sum, which is not 0, would fold to all ones, as that over bytes and their right checksum does: it is a multiple
+ * of that then, because folding changes it by such multiples only. For the test without a division see Warren, Hacker's Delight, 10-17.
+ */
+static inline bool ks_checksum_is_ones(__u64 sum)
+{
+	return sum * KS_CHECKSUM_INVERSE <= KS_CHECKSUM_MULTIPLES;
+}
+
 /* The difference that replacing one word by another makes to a sum. */
 static inline __u32 ks_checksum_diff16(__be16 was, __be16 is)
 {

@@ -7,6 +7,7 @@
  * RFC 791, 1071 (checksum), 8200, 7112 (the whole header chain must be in the first fragment), 6980 (neighbour discovery
  * is never fragmented).
  */
+#include "core/header/checksum.h"
 #include "core/header/dccp.h"
 #include "core/header/gre.h"
 #include "core/header/icmp.h"
@@ -20,12 +21,6 @@
 #include "core/header/udp.h"
 #include "core/verdict.h"
 #include "core/header/wire.h"
-
-#define CHECKSUM_ONES 0xffffULL
-#define CHECKSUM_INVERSE 0xfffefffefffeffffULL /* of that, modulo 2^64 */
-#define CHECKSUM_MULTIPLES (~0ULL / CHECKSUM_ONES) /* of it in 64 bits, but for 0 */
-
-_Static_assert(1 == CHECKSUM_ONES * CHECKSUM_INVERSE, "a multiple of it, times this, is how many times it is");
 
 static inline __u32 parse_ethernet(const __u8 *head, struct ks_packet *pkt, __u32 *ethertype)
 {
@@ -71,11 +66,7 @@ static inline __u32 parse_link(const __u8 *head, struct ks_packet *pkt, __u32 *v
 	return *version ? 0 : KS_REASON_OK_NOT_IP;
 }
 
-/*
- * The one's complement sum over the header is all ones when it is right (RFC 1071), so the plain sum is a multiple of that:
- * folding changes it by such multiples only. It is none of 0, as the version is not 0. For the test without a division see Warren,
- * Hacker's Delight, 10-17.
- */
+/* The one's complement sum over the header is all ones when it is right (RFC 1071). It is not 0, as the version is not. */
 static inline bool ipv4_checksum_ok(const __u8 *ip, __u32 ihl)
 {
 	__u64 sum = (__u64)ks_load32(ip) + ks_load32(ip + 4) + ks_load32(ip + 8) + ks_load32(ip + IPV4_SRC_OFF) +
@@ -86,7 +77,7 @@ static inline bool ipv4_checksum_ok(const __u8 *ip, __u32 ihl)
 			break;
 		sum += ks_load32(ip + i);
 	}
-	return sum * CHECKSUM_INVERSE <= CHECKSUM_MULTIPLES;
+	return ks_checksum_is_ones(sum);
 }
 
 /*
