@@ -18,8 +18,6 @@
 #include "core/header/upper_checksum.h"
 #include "core/header/wire.h"
 
-#include <bpf/bpf_core_read.h>
-
 #include "bpf/kernel.h"
 
 #define CHUNK KS_MOVE_CHUNK /* bytes summed at once: a multiple of 4 */
@@ -31,15 +29,13 @@
 /* Returns false if somebody has verified the checksum or will finish it, or nobody can tell. */
 static bool is_due(struct ks_env *env)
 {
-	struct sk_buff *skb;
 	__u32 summed;
 
 	if (ks_test_mode || env->scratch->relay.is_front)
 		return true;
 	if (env->hook != HOOK_TC || !ks_has_kernel_skb)
 		return false;
-	skb = bpf_cast_to_kern_ctx(env->ctx);
-	summed = BPF_CORE_READ_BITFIELD(skb, ip_summed);
+	summed = kernel_skb_sum(env->ctx);
 	return summed != KS_SKB_SUM_VERIFIED && summed != KS_SKB_SUM_UNFINISHED;
 }
 

@@ -5,6 +5,8 @@
 
 #include "core/types.h"
 
+#include <bpf/bpf_core_read.h>
+
 struct net;
 
 #define KS_KERNEL_TYPE __attribute__((preserve_access_index))
@@ -30,12 +32,21 @@ struct sk_buff {
 	__u8 ip_summed : 2; /* KS_SKB_SUM_* */
 } KS_KERNEL_TYPE;
 
-/* sk_buff.ip_summed, as far as programs ask: CHECKSUM_UNNECESSARY, CHECKSUM_PARTIAL */
+/* sk_buff.ip_summed, as far as programs ask: CHECKSUM_UNNECESSARY, CHECKSUM_COMPLETE, CHECKSUM_PARTIAL */
 #define KS_SKB_SUM_VERIFIED 1
+#define KS_SKB_SUM_OF_ALL 2 /* the card's sum of the whole packet lies beside it */
 #define KS_SKB_SUM_UNFINISHED 3
 
 /* Linux 6.2: with ks_has_kernel_skb it is there. */
 extern void *bpf_cast_to_kern_ctx(void *skb) __ksym __attribute__((weak));
+
+/* KS_SKB_SUM_* of the packet of a tc program. With ks_has_kernel_skb only. */
+static ks_inline __u32 kernel_skb_sum(void *ctx)
+{
+	struct sk_buff *skb = bpf_cast_to_kern_ctx(ctx);
+
+	return (__u32)BPF_CORE_READ_BITFIELD(skb, ip_summed);
+}
 
 #define KS_SKB_DST_MASK (~1UL) /* SKB_DST_PTRMASK: the lowest bit says whether the reference is counted */
 

@@ -262,7 +262,7 @@ struct ks_relay {
 	__u8 sealed_zone; /* with was_sealed: where ingress took it to go */
 	__u8 is_front; /* the front asks: only a right checksum is right */
 	__u8 is_short; /* it goes the short way, by out_ifindex (short.bpf.c) */
-	__u8 zero;
+	__u8 near; /* with is_short: 1 + KS_SKB_SUM_*, if its translation is still to be written where the headers lie; else 0 */
 	__u8 ethernet[12]; /* with is_short, and in express: its link addresses, receiver and sender */
 };
 

@@ -9,8 +9,12 @@
  * that is gone sees no rules come.
  */
 #include "bpf/short.bpf.h"
+#include "bpf/kernel.h"
 
 #include "core/alter.h"
+#include "core/nat/mapping.h"
+#include "core/nat/near.h"
+#include "core/stage.h"
 
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
@@ -51,6 +55,27 @@ static ks_inline void mark_early(struct ks_env *env, struct ks_inspection *insp)
 		ks_alter_mark(env, insp);
 }
 
+/*
+ * Writes both halves of a translation as the packet leaves, where its headers lie, if nothing else is to be written. Before Linux 6.2
+ * nobody tells if a checksum is unfinished: there the stage does it, by helpers that know.
+ */
+static ks_inline void translation_plan(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_env *env)
+{
+	struct ks_inspection *insp = &scratch->insp;
+	const struct ks_config *config = env_config(env);
+
+	insp->home.halves = KS_TRANSLATE_BOTH;
+	scratch->relay.near = 0;
+	if (!insp->translate)
+		return;
+	insp->stage = KS_STAGE_WRITE;
+	if (!ks_has_kernel_skb || !config || !ks_near_serves(insp) || ks_is_changed_besides(insp, config) ||
+	    ks_mapping_is_refreshed(insp))
+		return;
+	scratch->relay.near = (__u8)(1 + kernel_skb_sum(skb));
+	insp->stage = KS_STAGE_DONE;
+}
+
 ks_inlined bool short_find(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_env *env,
 			   const struct ks_control *control)
 {
@@ -66,9 +91,7 @@ ks_inlined bool short_find(struct __sk_buff *skb, struct ks_scratch *scratch, st
 		return false;
 	__builtin_memcpy(scratch->relay.ethernet, way->ethernet, sizeof(scratch->relay.ethernet));
 	scratch->relay.is_short = 1;
-	insp->home.halves = KS_TRANSLATE_BOTH;
-	if (insp->translate)
-		insp->stage = KS_STAGE_WRITE;
+	translation_plan(skb, scratch, env);
 	return true;
 }
 
@@ -80,19 +103,67 @@ static ks_inline __u32 priority_of(__u8 tos)
 	return tos & TOS_THROUGHPUT ? TC_PRIO_BULK : TC_PRIO_BESTEFFORT;
 }
 
-/* Writes what changes where it lies. A packet whose beginning lies elsewhere is brought together, as the kernel would. */
+/* Where the upper header begins: the packet is plain (way_is_plain()). */
+static ks_inline __u32 upper_off(bool is_ipv4)
+{
+	return ETH_HEADER_LEN + (is_ipv4 ? IPV4_HEADER_LEN : IPV6_HEADER_LEN);
+}
+
+/* Brings the bytes that change together if they lie elsewhere, as the kernel would. Returns false if it cannot. */
+static ks_inline bool frame_gather(struct __sk_buff *skb, const struct ks_scratch *scratch, bool is_ipv4)
+{
+	__u32 proto = scratch->insp.pkt.tuple.proto, linear = skb->data_end - skb->data, need = WAY_STORED;
+
+	if (scratch->relay.near)
+		need = upper_off(is_ipv4) + ks_near_sum_off(proto) + sizeof(__u16);
+	return ks_likely(linear >= need) || !bpf_skb_pull_data(skb, need);
+}
+
+/* Writes the translation. Returns false if the headers are not there. Not inlined: what it asks would be paths of every packet (V15). */
+static __attribute__((noinline)) bool frame_translate(struct __sk_buff *skb, const struct ks_scratch *scratch,
+						      bool is_ipv4)
+{
+	const struct ks_inspection *insp = &scratch->insp;
+	__u8 *frame = (__u8 *)(long)skb->data, *end = (__u8 *)(long)skb->data_end;
+	struct ks_near near = {
+		.ip = frame + ETH_HEADER_LEN,
+		.ports = frame + upper_off(is_ipv4),
+		.unfinished = scratch->relay.near == 1 + KS_SKB_SUM_UNFINISHED,
+	};
+	__u32 grown;
+
+	near.sum = near.ports + ks_near_sum_off(insp->pkt.tuple.proto);
+	ks_hide_bound(near.ports);
+	ks_hide_bound(near.sum);
+	if (near.ports + 2 * sizeof(__be16) > end || near.sum + sizeof(__u16) > end)
+		return false;
+	if (is_ipv4) {
+		if (near.ip + IPV4_HEADER_LEN > end)
+			return false;
+		grown = ks_near_write(&near, KS_IPV4, &insp->pkt.tuple, &insp->sent);
+	} else {
+		if (near.ip + IPV6_HEADER_LEN > end)
+			return false;
+		grown = ks_near_write(&near, KS_IPV6, &insp->pkt.tuple, &insp->sent);
+	}
+	if (scratch->relay.near == 1 + KS_SKB_SUM_OF_ALL)
+		bpf_csum_update(skb, grown);
+	return true;
+}
+
+/* Writes what changes where it lies. */
 static ks_inline bool frame_write(struct __sk_buff *skb, const struct ks_scratch *scratch)
 {
 	bool is_ipv4 = scratch->insp.pkt.tuple.family == KS_IPV4;
-	__u8 *frame = (__u8 *)(long)skb->data;
+	__u8 *frame;
 
-	if (ks_unlikely(frame + WAY_STORED > (__u8 *)(long)skb->data_end)) {
-		if (bpf_skb_pull_data(skb, WAY_STORED))
-			return false;
-		frame = (__u8 *)(long)skb->data;
-		if (frame + WAY_STORED > (__u8 *)(long)skb->data_end)
-			return false;
-	}
+	if (!frame_gather(skb, scratch, is_ipv4))
+		return false;
+	if (scratch->relay.near && !frame_translate(skb, scratch, is_ipv4))
+		return false;
+	frame = (__u8 *)(long)skb->data;
+	if (frame + WAY_STORED > (__u8 *)(long)skb->data_end)
+		return false;
 	way_take(frame, scratch->relay.ethernet, is_ipv4);
 	if (is_ipv4)
 		skb->priority = priority_of(frame[ETH_HEADER_LEN + IPV4_TOS_OFF]);

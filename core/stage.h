@@ -99,10 +99,16 @@ static inline bool ks_is_altered(const struct ks_inspection *insp, const struct 
 	return config->alters & KS_ALTER_RULES && insp->flow.after.limits & KS_FLOW_RULED;
 }
 
+/* Returns true if bytes of a passed packet are to be changed besides its translation. */
+static inline bool ks_is_changed_besides(const struct ks_inspection *insp, const struct ks_config *config)
+{
+	return config->scrub || ks_is_altered(insp, config);
+}
+
 /* Returns true if bytes of a passed packet are to be changed. */
 static inline bool ks_is_changed(const struct ks_inspection *insp, const struct ks_config *config)
 {
-	return insp->translate & insp->home.halves || config->scrub || ks_is_altered(insp, config);
+	return insp->translate & insp->home.halves || ks_is_changed_besides(insp, config);
 }
 
 /* Returns true if the packet asks a group and members may answer: UDP, or an ICMP request. */

@@ -19,7 +19,7 @@ void ks_stage_write(struct ks_env *env, struct ks_inspection *insp, const __u8 *
 			reason = ks_scrub(env, config, insp, head);
 		if (!reason && ks_is_altered(insp, config))
 			reason = ks_alter(env, config, insp, head);
-		if (!reason && insp->flow.before.flags & KS_FLOW_MAPPED && insp->dir == KS_ORIGINAL)
+		if (!reason && ks_mapping_is_refreshed(insp))
 			ks_mapping_refresh(env, config, insp);
 	}
 	if (reason)

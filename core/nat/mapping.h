@@ -73,7 +73,13 @@ void ks_mapping_release(struct ks_env *env, struct ks_inspection *insp);
 /* Notes that the inside speaks to this peer. Returns true if insp->side is a record to be inserted for that. */
 bool ks_mapping_permit(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
-/* Renews the mapping of a flow with KS_FLOW_MAPPED, by which a packet left. */
+/* Returns true for a packet that renews the mapping of its flow. */
+static inline bool ks_mapping_is_refreshed(const struct ks_inspection *insp)
+{
+	return insp->flow.before.flags & KS_FLOW_MAPPED && insp->dir == KS_ORIGINAL;
+}
+
+/* Renews it, by such a packet, which leaves. */
 void ks_mapping_refresh(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
 #endif
