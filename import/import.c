@@ -78,6 +78,7 @@ static void import_begin_again(struct ks_import *import, const struct ks_import 
 	memcpy(import->parts, first->parts, sizeof(import->parts));
 	import->plain = first->plain;
 	import->filled = first->filled;
+	import->recents = first->recents;
 }
 
 static int text_import(enum ks_import_form form, const char *text, size_t length, const char *origin, FILE *out,

@@ -159,12 +159,15 @@ static int rule_read(struct ks_iptables *ipt, const char *name)
 	ipt->limited = ipt->above = ipt->is_goto = ipt->ends = ipt->local_time = ipt->odd_time = false;
 	ipt->limit_trouble = ipt->limit_text = ipt->limit_name = NULL;
 	ipt->limit = (struct ks_import_limit){ 0 };
+	ipt->recent = (struct ks_iptables_recent){ 0 };
+	ipt->begin = ipt->words.at - 1;
 	err = name ? rule_chain(ipt, name, &chain)
 		   : ks_import_fail(ipt->import, "line %u: a chain is missing", ipt->import->line);
 	if (!err && !ipt->sets_end)
 		err = ks_ipset_end(ipt->import);
 	ipt->sets_end = true;
 	err = err ? err : options_read(ipt);
+	err = err ? err : ks_iptables_recent_end(ipt);
 	err = err ? err : ks_iptables_limit_end(ipt);
 	ks_iptables_time_end(ipt);
 	return err || !ipt->ends ? err : ks_draft_end(&ipt->draft, chain);

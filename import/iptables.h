@@ -13,6 +13,15 @@ struct ks_iptables_named {
 	struct ks_import_limit *limit;
 };
 
+/* The words of the module recent in a rule. */
+struct ks_iptables_recent {
+	const char *name; /* of the list; NULL without the module */
+	const char *mask, *text;
+	__u64 seconds, hits;
+	bool adds, asks;
+	bool odd; /* more than how often somebody came */
+};
+
 /* A rule that is read. */
 struct ks_iptables {
 	struct ks_import *import;
@@ -31,6 +40,8 @@ struct ks_iptables {
 	struct ks_import_limit limit;
 	bool limited, above; /* hashlimit and connlimit: what is beyond matches */
 	bool local_time, odd_time; /* of the module time */
+	struct ks_iptables_recent recent;
+	unsigned begin; /* the word that names the chain */
 	const char *limit_text;
 	const char *limit_trouble; /* why ours cannot count so */
 };
@@ -49,6 +60,12 @@ int ks_iptables_limit(struct ks_iptables *ipt, const char *option, bool negated)
 
 /* Makes of the limit that was read a part of the rule, when its target is known. Returns 0 or -errno. */
 int ks_iptables_limit_end(struct ks_iptables *ipt);
+
+/* Reads recent. The same results. */
+int ks_iptables_recent(struct ks_iptables *ipt, const char *option, bool negated);
+
+/* Makes a limit of it, or a condition that nothing of ours says, when the target is known. Returns 0 or -errno. */
+int ks_iptables_recent_end(struct ks_iptables *ipt);
 
 /* Reads time. The same results. */
 int ks_iptables_time(struct ks_iptables *ipt, const char *option, bool negated);

@@ -522,49 +522,6 @@ int ks_iptables_unsaid(struct ks_iptables *ipt, const char *option, bool negated
 	return ks_draft_unsaid(&ipt->draft, text, negated);
 }
 
-static bool is_recent(const char *word)
-{
-	static const char *const words[] = { "--set",	   "--rcheck", "--update", "--remove", "--seconds", "--reap",
-					     "--hitcount", "--rttl",   "--name",   "--mask",   "--rsource", "--rdest" };
-
-	for (size_t i = 0; i < KS_ARRAY_SIZE(words); i++) {
-		if (!strcmp(words[i], word))
-			return true;
-	}
-	return false;
-}
-
-#define RECENT_HINT " (a limit per source with 'overload @set' does so here)"
-
-/* Words of the module recent, from its first one on: what comes to a list is no condition, but what is in it. */
-static int recent_read(struct ks_iptables *ipt, const char *option, bool negated)
-{
-	static const char *const valued[] = { "--name", "--mask", "--seconds", "--hitcount" };
-	static const char *const alone[] = { "--set", "--rsource", "--rdest" };
-	char text[160] = "recent";
-	size_t length = strlen(text);
-	bool asks = negated;
-
-	for (; option; option = ks_words_peek(&ipt->words)[0] == '-' ? ks_words_take(&ipt->words) : NULL) {
-		const char *value = NULL;
-		bool quiet = false;
-
-		for (size_t i = 0; i < KS_ARRAY_SIZE(valued); i++)
-			value = strcmp(valued[i], option) ? value : ks_words_take(&ipt->words);
-		for (size_t i = 0; i < KS_ARRAY_SIZE(alone); i++)
-			quiet |= !strcmp(alone[i], option);
-		asks |= !value && !quiet;
-		if (length < sizeof(text))
-			length += (size_t)snprintf(text + length, sizeof(text) - length, " %s%s%s", option,
-						   value ? " " : "", value ? value : "");
-		if (!ks_words_peek(&ipt->words) || !is_recent(ks_words_peek(&ipt->words)))
-			break;
-	}
-	if (!asks)
-		return 0;
-	return ks_draft_unsaid(&ipt->draft, ks_import_format(ipt->import, "%s" RECENT_HINT, text), negated);
-}
-
 bool ks_iptables_is_condition(const char *word)
 {
 	for (size_t i = 0; i < KS_ARRAY_SIZE(options); i++) {
@@ -580,10 +537,9 @@ int ks_iptables_match(struct ks_iptables *ipt, const char *option, bool negated)
 	int is = ks_iptables_limit(ipt, option, negated);
 
 	is = is ? is : ks_iptables_time(ipt, option, negated);
+	is = is ? is : ks_iptables_recent(ipt, option, negated);
 	if (is)
 		return KS_MIN(is, 0);
-	if (!strcmp(ipt->module, "recent") && is_recent(option))
-		return recent_read(ipt, option, negated);
 	for (size_t i = 0; i < KS_ARRAY_SIZE(options); i++) {
 		if (strcmp(options[i].name, option) != 0)
 			continue;

@@ -175,6 +175,7 @@ struct ks_import {
 	bool same_is_forwarded; /* those that got the one that they had are such, too */
 	bool plain; /* changes are not followed, and what is asked about them is not known */
 	struct ks_import_filled *filled; /* sets that rules of the text fill: what is in them is not known either */
+	struct ks_import_recent *recents; /* lists of the module recent */
 	const char *numbered; /* as lines, or otherwise */
 	unsigned line; /* that is read at the moment */
 	const char *text;
@@ -192,6 +193,13 @@ struct ks_named_spans {
 struct ks_import_filled {
 	struct ks_import_filled *next;
 	const char *name;
+};
+
+/* A rule that uses a list of the module recent of iptables(8), and the packets that it is about, as text. */
+struct ks_import_recent {
+	struct ks_import_recent *next;
+	const char *name, *packets;
+	bool adds;
 };
 
 /* A line that has no rule of its own, and why. */

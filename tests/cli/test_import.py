@@ -54,7 +54,7 @@ STEPS = {
     'iptables-docker': """
         rest 192.0.2.9:4000 > self 203.0.113.1:8080 tcp syn => allow as 192.0.2.9:4000 > 172.17.0.2:80
         rest 192.0.2.9:4001 > self 203.0.113.1:8081 tcp syn => deny
-        rest 192.0.2.9:4002 > self 203.0.113.1:22 tcp syn => deny
+        rest 192.0.2.9:4002 > self 203.0.113.1:22 tcp syn => allow
         rest 192.0.2.9:4003 > docker0 172.17.0.2:80 tcp syn => allow
         rest 192.0.2.9:4003 > docker0 172.17.0.3:80 tcp syn => deny
         docker0 172.17.0.3:4000 > docker0 172.17.0.2:80 tcp syn => allow

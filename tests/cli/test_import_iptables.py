@@ -292,3 +292,35 @@ def test_what_is_for_the_new_destination_already(keepstate, target, before):
     keepstate('check', '-', stdin=policy.encode())
     listed = re.findall('^((?:deny from|forward) .*?)  #', policy, re.M)
     assert listed[:listed.index(next(rule for rule in listed if rule.startswith('forward')))] == before
+
+
+RECENT = """*filter
+:INPUT DROP [0:0]
+:FORWARD DROP [0:0]
+:OUTPUT ACCEPT [0:0]
+-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
+{}
+-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
+COMMIT
+"""
+TRY = '-A INPUT -p tcp -m tcp --dport 22 -m recent'
+
+
+@pytest.mark.parametrize('rules, limit', [
+    (f'{TRY} --set --name s\n{TRY} --update --seconds 60 --hitcount 4 --name s -j DROP', '1/minute burst 2 per source'),
+    (f'{TRY} --update --seconds 60 --hitcount 4 --name s --rttl -j DROP\n{TRY} --set --name s -j ACCEPT', None),
+    (f'{TRY} --rcheck --seconds 30 --hitcount 6 --name s -j REJECT\n{TRY} --set --name s -j ACCEPT', '4/minute burst 3 per source'),
+    (f'{TRY} --set\n{TRY} --update --seconds 60 --hitcount 2 -j DROP', '59/hour burst 1 per source'),
+    (f'{TRY} --set\n{TRY} --update --seconds 86400 --hitcount 10 -j DROP', '4/day burst 5 per source'),
+    (f'{TRY} --set --mask 255.255.255.0\n{TRY} --update --seconds 60 --hitcount 9 --mask 255.255.255.0 -j DROP', '4/minute burst 4 per source/24'),
+    (f'{TRY} --set --name s\n{TRY} --update --seconds 60 --hitcount 4 --name t -j DROP', None),
+    (f'-A INPUT -p tcp -m recent --set --name s\n{TRY} --update --seconds 60 --hitcount 4 --name s -j DROP', None),
+    (f'{TRY} --set --name s\n{TRY} ! --update --seconds 60 --hitcount 4 --name s -j DROP', None),
+    (f'{TRY} --set --rdest\n{TRY} --update --seconds 60 --hitcount 4 --rdest -j DROP', None),
+])
+def test_recent(keepstate, rules, limit):
+    """Rules of recent that count the same packets are a limit per source; all others are conditions that nothing here says."""
+    policy = keepstate('import', 'iptables-save', '-', stdin=RECENT.format(rules).encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    assert re.findall(r'^allow to self tcp port 22(?: limit (.*?))?  #', policy, re.M)[:1] == [limit or '']
+    assert ('denies more' in policy) == (limit is None)
