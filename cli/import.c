@@ -54,6 +54,17 @@ static int file_read(const char *path, char **text, size_t *length)
 	return fd < 0 ? -errno : text_read(fd, text, length);
 }
 
+/* A file that the text names. What is no plain file, such as a device, is not read. */
+static int named_read(const char *path, char **text, size_t *length)
+{
+	ks_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat is;
+
+	if (fd < 0 || fstat(fd, &is))
+		return -errno;
+	return S_ISREG(is.st_mode) ? text_read(fd, text, length) : -EINVAL;
+}
+
 /* The policy, to standard output or into a new file. Returns an exit status. */
 static int policy_write(const char *path, const char *policy)
 {
@@ -82,7 +93,7 @@ static int text_import(enum ks_import_form form, const char *path, const char *t
 	if (ks_memory_file_open(&file))
 		return ks_cli_no_memory();
 	snprintf(origin, sizeof(origin), "%s", ks_import_form_name(form));
-	err = ks_import(form, text, length, origin, file.out, &outcome, error);
+	err = ks_import(form, text, length, named_read, origin, file.out, &outcome, error);
 	if (err == -ENOMEM)
 		return ks_cli_no_memory();
 	if (err) {

@@ -79,6 +79,7 @@ static void import_begin_again(struct ks_import *import, const struct ks_import 
 	import->plain = first->plain;
 	import->filled = first->filled;
 	import->recents = first->recents;
+	import->files = first->files;
 }
 
 static int text_import(enum ks_import_form form, const char *text, size_t length, const char *origin, FILE *out,
@@ -90,6 +91,7 @@ static int text_import(enum ks_import_form form, const char *text, size_t length
 
 	ks_import_init(&first);
 	first.plain = plain;
+	first.files = import->files;
 	err = forms[form].read(&first, text, length);
 	import_begin_again(import, &first);
 	if (err) {
@@ -114,18 +116,20 @@ static bool has_changes(const struct ks_import *import)
 	return changes;
 }
 
-int ks_import(enum ks_import_form form, const char *text, size_t length, const char *origin, FILE *out,
-	      struct ks_import_outcome *outcome, char error[KS_IMPORT_ERROR])
+int ks_import(enum ks_import_form form, const char *text, size_t length, ks_import_reader *files, const char *origin,
+	      FILE *out, struct ks_import_outcome *outcome, char error[KS_IMPORT_ERROR])
 {
 	struct ks_import_outcome made = { 0 };
 	ks_auto_import struct ks_import import;
 	int err;
 
 	ks_import_init(&import);
+	import.files = files;
 	err = text_import(form, text, length, origin, out, &made, &import, false);
 	if (err == -E2BIG && has_changes(&import)) { /* they part packets in more ways than there may be rules */
 		ks_import_fini(&import);
 		ks_import_init(&import);
+		import.files = files;
 		err = text_import(form, text, length, origin, out, &made, &import, true);
 	}
 	if (err)

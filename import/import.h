@@ -34,10 +34,17 @@ int ks_import_form(const char *name);
 const char *ks_import_form_name(unsigned form);
 
 /*
- * Reads a text and writes the policy. `origin` stands in the first line of it. Returns 0, or -EINVAL (it is no such text, see
+ * Reads a file that a text names, for the entries of a set. `text` is the caller's to free. Returns 0 or -errno; outputs are untouched
+ * then.
+ */
+typedef int ks_import_reader(const char *path, char **text, size_t *length);
+
+/*
+ * Reads a text and writes the policy. `origin` stands in the first line of it. Files that it names are read by `files`, if it is not
+ * NULL. Returns 0, or -EINVAL (it is no such text, see
  * error), -E2BIG (its jumps make too many rules of it) or -ENOMEM, with a message in error; then nothing is written.
  */
-int ks_import(enum ks_import_form form, const char *text, size_t length, const char *origin, FILE *out,
-	      struct ks_import_outcome *outcome, char error[KS_IMPORT_ERROR]);
+int ks_import(enum ks_import_form form, const char *text, size_t length, ks_import_reader *files, const char *origin,
+	      FILE *out, struct ks_import_outcome *outcome, char error[KS_IMPORT_ERROR]);
 
 #endif

@@ -550,6 +550,7 @@ int ks_pf_read(struct ks_import *import, const char *text, size_t length)
 	err = err ? err : statements_read(&pf, text, length);
 	if (!err && !pf.rules)
 		err = ks_import_fail(import, "there is no rule in it: expected pf.conf");
+	ks_pf_matches_end(&pf);
 	err = err ? err : begin(&pf);
 	return err ? err : rules_read(&pf);
 }

@@ -141,6 +141,9 @@ int ks_pf_rule_add(struct ks_pf *pf, const struct ks_words_line *words, struct k
 bool ks_pf_is_translation(const struct ks_words_line *words);
 int ks_pf_translation(struct ks_pf *pf, const struct ks_words_line *words);
 
+/* Makes lines of rdr of "match in ... rdr-to", when all rules are known. */
+void ks_pf_matches_end(struct ks_pf *pf);
+
 /* "table <name> ..." */
 int ks_pf_table(struct ks_pf *pf, const struct ks_words_line *words);
 

@@ -153,6 +153,75 @@ int ks_pf_translation(struct ks_pf *pf, const struct ks_words_line *words)
 	return one_add(pf, &line, name[0] == 'r');
 }
 
+/* --- match ... rdr-to --- */
+
+/* Returns true if a rule names destinations or their ports: what it says of a packet is another thing when that has a new one. */
+static bool asks_destination(const struct ks_words_line *words)
+{
+	for (unsigned i = 0; i + 1 < words->count; i++) {
+		const bool any = !strcmp(words->word[i + 1], "any");
+
+		if (!strcmp(words->word[i], "to") &&
+		    (!any || (i + 2 < words->count && !strcmp(words->word[i + 2], "port"))))
+			return true;
+	}
+	return false;
+}
+
+static bool has_word(const struct ks_words_line *words, const char *word)
+{
+	for (unsigned i = 0; i < words->count; i++) {
+		if (!strcmp(words->word[i], word))
+			return true;
+	}
+	return false;
+}
+
+/* Returns true if a rule translates as a line of rdr does. Of several, none gets the packets of another one. */
+static bool is_as_rdr(const struct ks_pf_rule *rule)
+{
+	static const char *const others[] = { "tag",	   "tagged",	    "binat-to", "af-to",
+					      "divert-to", "divert-packet", "nat-to" };
+	const struct ks_words_line *words = &rule->words;
+	bool is = words->count > 2 && !strcmp(words->word[0], "match") && !strcmp(words->word[1], "in") &&
+		  has_word(words, "rdr-to") && asks_destination(words) && has_word(words, "to");
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(others); i++)
+		is = is && !has_word(words, others[i]);
+	for (unsigned i = 0; is && i + 1 < words->count; i++)
+		is = strcmp(words->word[i], "to") != 0 || strcmp(words->word[i + 1], "any") != 0;
+	return is;
+}
+
+/*
+ * "match in ... rdr-to" gives a new destination to the packets that rules behind it see. Where none before it asks for destinations,
+ * all of them may see the new one, and it is a line of rdr.
+ */
+void ks_pf_matches_end(struct ks_pf *pf)
+{
+	struct ks_pf_rule *rule;
+	bool asked = pf->redirects || pf->rdr;
+
+	for (rule = pf->rules; rule && !asked; rule = rule->next) {
+		if (rule->kind != KS_PF_FILTER)
+			continue;
+		if (rule->diverts && !is_as_rdr(rule))
+			asked = true;
+		else if (rule->diverts)
+			continue;
+		for (const struct ks_pf_rule *behind = rule->next; behind && asks_destination(&rule->words);
+		     behind = behind->next)
+			asked |= behind->diverts && behind->kind == KS_PF_FILTER;
+	}
+	for (rule = pf->rules; rule && !asked; rule = rule->next) {
+		if (!rule->diverts)
+			continue;
+		rule->kind = KS_PF_DESTINATIONS;
+		rule->diverts = false;
+		pf->rdr = pf->rdr_asked = true;
+	}
+}
+
 /* --- tables --- */
 
 int ks_pf_address(struct ks_ranges *ranges, const char *word)
@@ -174,6 +243,7 @@ int ks_pf_address(struct ks_ranges *ranges, const char *word)
 struct table {
 	struct ks_ranges ranges, others;
 	bool has_list, persists, constant, elsewhere, odd;
+	const char *file, *why; /* the last one that was read; why one was not */
 };
 
 static int entry_add(struct table *table, const struct ks_words_line *words, unsigned *at)
@@ -189,7 +259,34 @@ static int entry_add(struct table *table, const struct ks_words_line *words, uns
 	return err == -EINVAL ? 0 : err;
 }
 
-static int table_words(struct table *table, const struct ks_words_line *words)
+/* The entries of a file, one after the other. */
+static int file_add(struct ks_pf *pf, struct table *table, const char *path)
+{
+	char *rest = NULL, *words = NULL, *word;
+	int err = ks_import_file(pf->import, path, &words, &table->why);
+
+	if (err) {
+		table->elsewhere = true;
+		return err == -ENOMEM ? err : 0;
+	}
+	table->file = path;
+	for (word = strtok_r(words, " ", &rest); !err && word; word = strtok_r(NULL, " ", &rest)) {
+		const bool negated = word[0] == '!';
+
+		if (negated && !word[1]) /* it stands by itself */
+			word = strtok_r(NULL, " ", &rest);
+		else
+			word += negated;
+		err = word ? ks_pf_address(negated ? &table->others : &table->ranges, word) : -EINVAL;
+		table->odd |= err == -EINVAL;
+		err = err == -EINVAL ? 0 : err;
+		if (!word)
+			break;
+	}
+	return err;
+}
+
+static int table_words(struct ks_pf *pf, struct table *table, const struct ks_words_line *words)
 {
 	bool inside = false;
 	int err = 0;
@@ -205,7 +302,8 @@ static int table_words(struct table *table, const struct ks_words_line *words)
 		} else {
 			table->persists |= !strcmp(word, "persist");
 			table->constant |= !strcmp(word, "const");
-			table->elsewhere |= !strcmp(word, "file");
+			if (!strcmp(word, "file") && i + 1 < words->count)
+				err = file_add(pf, table, words->word[++i]);
 		}
 	}
 	return err;
@@ -265,7 +363,20 @@ static int table_make(struct ks_pf *pf, const char *name, bool changes, const st
 	return err;
 }
 
-/* "table <name> [persist] [const] { entries }". One that persists may be changed by pfctl(8): it is a run-time set. */
+/* Says where the entries of a table are. */
+static int file_note(struct ks_pf *pf, const struct table *table)
+{
+	const char *why = table->elsewhere ? ks_import_format(pf->import,
+							      "its entries are not known (%.160s); 'set NAME file' "
+							      "reads such a file",
+							      table->why)
+					   : ks_import_format(pf->import, "its entries are those that %.100s has now",
+							      table->file);
+
+	return why ? ks_import_note(pf->import, why) : -ENOMEM;
+}
+
+/* "table <name> [persist] [const] [file "path"] { entries }". One that persists may be changed by pfctl(8): it is a run-time set. */
 int ks_pf_table(struct ks_pf *pf, const struct ks_words_line *words)
 {
 	struct table table = { 0 };
@@ -274,14 +385,17 @@ int ks_pf_table(struct ks_pf *pf, const struct ks_words_line *words)
 
 	if (words->count < 4)
 		return ks_import_fail(pf->import, "line %u: expected 'table <name> ...'", pf->import->line);
-	err = table_words(&table, words);
+	err = table_words(pf, &table, words);
 	err = err ? err : table_spans(pf, &table, spans);
-	if (!err && (table.elsewhere || (!table.has_list && !table.persists)))
-		err = ks_import_note(pf->import, "the entries of this table are not in the text: 'set NAME file' reads "
-						 "such a file");
+	if (!err && table.elsewhere)
+		err = file_note(pf, &table);
+	else if (!err && !table.has_list && !table.persists && !table.file)
+		err = ks_import_note(pf->import, "the entries of this table are not in the text");
 	else if (!err && table.odd)
 		err = ks_import_note(pf->import, "an entry of this table is no address that is known here");
-	else if (!err)
+	else if (!err && table.file)
+		err = file_note(pf, &table);
+	if (!err && !table.elsewhere && !table.odd && (table.has_list || table.persists || table.file))
 		err = table_make(pf, words->word[2], !table.constant && (table.persists || pf->overloads), spans);
 	ks_ranges_fini(&table.ranges);
 	ks_ranges_fini(&table.others);

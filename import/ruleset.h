@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "import/field.h"
+#include "import/import.h"
 #include "proof/region.h"
 
 #define KS_IMPORT_ZONES 60U /* as many as a policy has, less the one for all other interfaces */
@@ -175,6 +176,7 @@ struct ks_import {
 	bool same_is_forwarded; /* those that got the one that they had are such, too */
 	bool plain; /* changes are not followed, and what is asked about them is not known */
 	struct ks_import_filled *filled; /* sets that rules of the text fill: what is in them is not known either */
+	ks_import_reader *files; /* NULL: files that the text names are not read */
 	struct ks_import_recent *recents; /* lists of the module recent */
 	const char *numbered; /* as lines, or otherwise */
 	unsigned line; /* that is read at the moment */
@@ -224,6 +226,12 @@ int ks_import_fail(struct ks_import *import, const char *format, ...) __attribut
 
 /* Keeps the line that is read as a comment. Returns 0 or -ENOMEM. */
 int ks_import_note(struct ks_import *import, const char *why);
+
+/*
+ * The words of a file that the text names, one after the other, without comments: a copy in the pool, with a blank behind each. *why
+ * says what is wrong. Returns 0 or -errno.
+ */
+int ks_import_file(struct ks_import *import, const char *path, char **words, const char **why);
 
 /* The chain of a name, made if need be. Returns 0, -ENOMEM or -E2BIG. */
 int ks_import_chain(struct ks_import *import, const char *name, struct ks_import_chain **chain);

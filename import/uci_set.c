@@ -20,6 +20,7 @@ struct ks_uci_set {
 	const struct ks_named_spans *dynamic; /* a run-time set */
 	struct ks_spans spans[2]; /* of addresses or ports */
 	const char *macs;
+	const char *why; /* its entries are not known */
 };
 
 /* --- MAC addresses --- */
@@ -92,11 +93,27 @@ static void kind_find(const struct ks_uci_section *section, struct ks_uci_set *s
 		set->kind = KIND_PORTS;
 }
 
-/* The entries that the text has. Returns 0, -EINVAL for one that is none, or -errno. */
+/* The entries of a file, one after the other. Returns 0, -EINVAL with *why, or -errno. */
+static int file_read(struct ks_uci *uci, const char *path, struct ks_uci_set *set, struct ks_ranges *ranges)
+{
+	char *rest = NULL, *words = NULL;
+	int err = ks_import_file(uci->import, path, &words, &set->why);
+
+	if (err)
+		return err == -ENOMEM ? err : -EINVAL;
+	set->why = "an entry of its file is no address or port that is known here";
+	for (const char *word = strtok_r(words, " ", &rest); !err && word; word = strtok_r(NULL, " ", &rest))
+		err = set->kind == KIND_PORTS ? ks_uci_number(uci, NULL, word, ranges)
+					      : ks_uci_address(uci, NULL, word, ranges);
+	return err;
+}
+
+/* The entries that the text has, and its file. Returns 0, -EINVAL for one that is none, or -errno. */
 static int entries_read(struct ks_uci *uci, const struct ks_uci_section *section, struct ks_uci_set *set)
 {
+	const char *path = ks_uci_option(section, "loadfile", NULL);
 	ks_auto_ranges struct ks_ranges ranges = { 0 };
-	int err = 0;
+	int err = path ? file_read(uci, path, set, &ranges) : 0;
 
 	for (unsigned i = 0; !err && i < section->count; i++) {
 		if (strcmp(section->key[i], "entry") != 0)
@@ -128,15 +145,23 @@ static int dynamic_make(struct ks_uci *uci, struct ks_uci_set *set)
 static int set_fill(struct ks_uci *uci, const struct ks_uci_section *section, struct ks_uci_set *set)
 {
 	const char *timeout = ks_uci_option(section, "timeout", "0");
+	const char *path = ks_uci_option(section, "loadfile", NULL);
 	bool any;
 	int err;
 
+	if (set->kind == KIND_MACS && path)
+		return -EINVAL;
 	if (set->kind == KIND_MACS) {
 		set->macs = macs_read(uci->import, section, "entry", &any);
 		return any ? (set->macs ? 0 : -EINVAL) : dynamic_make(uci, set);
 	}
 	err = entries_read(uci, section, set);
-	if (err || (!strcmp(timeout, "0") && ks_uci_option(section, "entry", NULL)))
+	if (!err && path) {
+		const char *told = ks_import_format(uci->import, "its entries are those that %.100s has now", path);
+
+		err = told ? ks_import_note(uci->import, told) : -ENOMEM;
+	}
+	if (err || (!strcmp(timeout, "0") && (path || ks_uci_option(section, "entry", NULL))))
 		return err;
 	return dynamic_make(uci, set);
 }
@@ -152,14 +177,16 @@ static int set_make(struct ks_uci *uci, const struct ks_uci_section *section)
 	uci->sets = set;
 	set->v6 = strchr(ks_uci_option(section, "family", "ipv4"), '6');
 	kind_find(section, set);
-	if (set->kind != KIND_UNKNOWN && !ks_uci_option(section, "loadfile", NULL))
+	if (set->kind != KIND_UNKNOWN)
 		err = set_fill(uci, section, set);
 	else
 		err = -EINVAL;
 	if (err != -EINVAL)
 		return err;
 	set->kind = KIND_UNKNOWN;
-	return ks_import_note(uci->import, "sets here hold addresses, MAC addresses or ports that the text has");
+	return ks_import_note(uci->import,
+			      set->why ? set->why
+				       : "sets here hold addresses, MAC addresses or ports that the text has");
 }
 
 int ks_uci_sets(struct ks_uci *uci)

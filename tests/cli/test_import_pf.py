@@ -103,6 +103,9 @@ def test_pf_fragments(keepstate):
 RDR = 'rdr {} on em0 inet proto tcp to 192.0.2.1 port 80 -> 10.0.0.5 port 8080\n'
 
 
+MATCH = 'match in on em0 inet proto tcp to 192.0.2.1 port 80 rdr-to 10.0.0.5 port 8080\n'
+
+
 @pytest.mark.parametrize('rules, forwards', [
     (RDR.format('') + 'block in\npass out\n', False),  # rules see the new destination
     (RDR.format('') + 'block in\npass in to 192.0.2.1\npass out\n', False),
@@ -118,6 +121,12 @@ RDR = 'rdr {} on em0 inet proto tcp to 192.0.2.1 port 80 -> 10.0.0.5 port 8080\n
     ('pass in quick on em0 proto tcp to 192.0.2.1\npass in on em0 inet proto tcp to port 80 rdr-to 10.0.0.5\n', None),
     ('block in\nmatch in proto tcp to port 80 rdr-to 10.0.0.9\n'
      'pass in on em0 inet proto tcp to 192.0.2.1 port 80 rdr-to 10.0.0.5\npass out\n', False),
+    ('block in\n' + MATCH + 'pass in proto tcp to 10.0.0.5\npass out\n', True),
+    ('block in\n' + MATCH + 'pass in proto tcp to 192.0.2.1\npass out\n', False),  # rules behind it see the new one
+    ('block in\npass in proto tcp to 10.0.0.5\n' + MATCH + 'pass out\n', False),  # and those before it the old one
+    ('block in\n' + MATCH.replace('to 192.0.2.1 ', 'to any ') + 'pass in proto tcp to 10.0.0.5\npass out\n', False),
+    ('block in\n' + MATCH.replace('match in', 'match') + 'pass in proto tcp to 10.0.0.5\npass out\n', False),
+    ('block in\n' + MATCH + MATCH.replace('192.0.2.1 port 80', '192.0.2.2 port 81').replace('.5', '.6') + 'pass in to 10.0.0.6\npass out\n', True),
 ])
 def test_pf_new_destinations(keepstate, rules, forwards):
     made = [rule for rule in allowed(keepstate, 'pf', rules) if rule.startswith('forward')]
@@ -245,3 +254,26 @@ def test_pf_lists(keepstate, ends, rules):
 def test_pf_user(keepstate):
     policy = keepstate('import', 'pf', '-', stdin=b'pass\nblock return out proto tcp to port smtp user != _smtpd\n').stdout
     assert "nothing here says 'user != _smtpd'" in policy
+
+
+@pytest.mark.parametrize('text, said, rule', [
+    ('# evil\n203.0.113.0/24 ; x\n!203.0.113.128/25\n2001:db8::/32\n', 'its entries are those that {} has now',
+     'set d_bad { 203.0.113.0/25, 2001:db8::/32 } dynamic'),
+    ('www.example.com\n', 'an entry of this table is no address that is known here', None),
+    (None, "its entries are not known ({}: No such file or directory)", None),
+])
+def test_pf_table_from_file(keepstate, tmp_path, text, said, rule):
+    """The file of a table is read where it is there, and the policy says so."""
+    path = tmp_path / 'bad'
+    if text:
+        path.write_text(text)
+    rules = f'table <bad> persist file "{path}"\nblock in quick from <bad>\npass\n'
+    policy = keepstate('import', 'pf', '-', stdin=rules.encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    assert said.format(path) in policy and (rule or '# ') in policy
+    assert ('denies more' in policy) == (rule is None)
+
+
+def test_pf_table_from_a_device(keepstate):
+    policy = keepstate('import', 'pf', '-', stdin=b'table <bad> persist file "/dev/zero"\npass from <bad>\n').stdout
+    assert '/dev/zero: Invalid argument' in policy

@@ -211,3 +211,17 @@ def test_uci_marks(keepstate, asks, change, rules):
     policy = keepstate('import', 'uci', '-', stdin=MARKS.format(asks, change).encode()).stdout
     keepstate('check', '-', stdin=policy.encode())
     assert [line.strip() for line in re.findall('^allow from br-lan to eth1(.*?)  #', policy, re.M)] == rules, policy
+
+
+@pytest.mark.parametrize('text, known', [('192.0.2.0/24\n2001:db8::/32\n', True), ('192.0.2.0/24\nnobody\n', False), (None, False)])
+def test_uci_set_from_file(keepstate, tmp_path, text, known):
+    """The file of a set is read where it is there, and the policy says so."""
+    path = tmp_path / 'bad'
+    if text:
+        path.write_text(text)
+    sections = (f"config ipset\n option name bad\n option match src_net\n option loadfile {path}\n"
+                "config rule\n option src wan\n option ipset bad\n option proto tcp\n option dest_port 22\n option target ACCEPT\n")
+    policy = keepstate('import', 'uci', '-', stdin=(UCI_ZONES + sections).encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    assert (f'its entries are those that {path} has now' in policy) == known
+    assert bool(re.search('^allow from wan to self tcp source 192.0.2.0/24 port 22', policy, re.M)) == known

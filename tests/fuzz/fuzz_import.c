@@ -47,8 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!size)
 		return 0;
 	check(!ks_memory_file_open(&file), "no memory", "");
-	err = ks_import((enum ks_import_form)(data[0] % KS_IMPORT_FORMS), (const char *)data + 1, size - 1, "fuzz",
-			file.out, &outcome, error);
+	err = ks_import((enum ks_import_form)(data[0] % KS_IMPORT_FORMS), (const char *)data + 1, size - 1, NULL,
+			"fuzz", file.out, &outcome, error);
 	policy = ks_memory_file_take(&file);
 	check(policy != NULL, "no memory", "");
 	if (err)
