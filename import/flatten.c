@@ -160,8 +160,8 @@ void ks_flat_prune(struct ks_import *import, struct ks_flat *flat)
 
 static bool same_is_done(const struct ks_flat_entry *a, const struct ks_flat_entry *b)
 {
-	return (!a->rule || a->rule == b->rule) && a->verdict == b->verdict && a->piece.logged == b->piece.logged &&
-	       a->piece.label == b->piece.label && !a->trouble && !b->trouble;
+	return (!a->rule || a->rule->is_policy || a->rule == b->rule) && a->verdict == b->verdict &&
+	       a->piece.logged == b->piece.logged && a->piece.label == b->piece.label && !a->trouble && !b->trouble;
 }
 
 /* Returns true if the packets of an entry come to one below that does the same, and to no other before. */

@@ -173,7 +173,7 @@ static int rule_read(struct ks_iptables *ipt, const char *name)
 	return err || !ipt->ends ? err : ks_draft_end(&ipt->draft, chain);
 }
 
-static int line_read(struct ks_iptables *ipt)
+int ks_iptables_line(struct ks_iptables *ipt)
 {
 	const char *word = ks_words_take(&ipt->words);
 
@@ -220,7 +220,7 @@ int ks_iptables_read(struct ks_import *import, __u8 family, const char *text, si
 	import->families[family == KS_IPV6] = true;
 	ks_lines_begin(&lines, text, length);
 	while ((more = ks_lines_next(&lines, import, &ipt.words)) > 0) {
-		int err = line_read(&ipt);
+		int err = ks_iptables_line(&ipt);
 
 		if (err)
 			return err;

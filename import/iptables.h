@@ -97,6 +97,9 @@ int ks_ipset_line(struct ks_import *import, struct ks_words_line *words);
 /* Sorts the entries of all sets, before the first rule asks for them. Returns 0 or -errno. */
 int ks_ipset_end(struct ks_import *import);
 
+/* Reads a line whose words are in ipt->words: a table, a chain, a rule or a set. Returns 0 or -errno. */
+int ks_iptables_line(struct ks_iptables *ipt);
+
 int ks_iptables_read(struct ks_import *import, __u8 family, const char *text, size_t length);
 
 #endif

@@ -11,6 +11,7 @@
 #include "text/names.h"
 
 #define PART 64
+#define SAVE_HINT " (lines of 'ipset save' before these would say what is in it)"
 #define SUFFIX_HINT " ('destination suffix' says it of the networks of a zone)"
 
 typedef int reader(struct ks_iptables *ipt, const char *value, bool negated);
@@ -294,17 +295,19 @@ static int read_set(struct ks_iptables *ipt, const char *value, bool negated)
 	const bool source = direction && !strcmp(direction, "src");
 	const struct ks_named_spans *set = ks_import_set_find(ipt->import, value),
 				    *dynamic = ks_import_dynamic_find(ipt->import, value);
+	const bool filled = ks_import_is_filled(ipt->import, value);
 
-	if (ks_import_is_filled(ipt->import, value) || (!source && (!direction || strcmp(direction, "dst") != 0)))
+	if (filled || (!source && (!direction || strcmp(direction, "dst") != 0)))
 		set = dynamic = NULL;
 	if (dynamic)
 		return ks_draft_condition(&ipt->draft, source ? KS_WORD_SOURCE : KS_WORD_DESTINATION,
 					  ks_import_format(ipt->import, "@%s", dynamic->name), negated);
 	if (set)
 		return ks_draft_addresses(&ipt->draft, source ? KS_DIM_SRC : KS_DIM_DST, set->spans, negated);
-	return ks_draft_unsaid(
-		&ipt->draft,
-		ks_import_format(ipt->import, "--match-set %.60s %.20s", value, direction ? direction : ""), negated);
+	return ks_draft_unsaid(&ipt->draft,
+			       ks_import_format(ipt->import, "--match-set %.60s %.20s%s", value,
+						direction ? direction : "", set || dynamic || filled ? "" : SAVE_HINT),
+			       negated);
 }
 
 /* --- what rules of ours have, too --- */

@@ -304,7 +304,9 @@ static int statement_read(struct ks_pf *pf, const struct ks_words_line *words)
 	if (!strcmp(first, "anchor") && !strcmp(words->word[words->count - 1], "{"))
 		return anchor_open(pf, words);
 	if (is_anchor(first))
-		return ks_import_note(pf->import, "the rules of this anchor are not in the text");
+		return ks_import_note(
+			pf->import,
+			"the rules of this anchor are not in the text, neither what it passes nor what it blocks");
 	if (!strcmp(first, "}") && words->count == 1)
 		return anchor_close(pf);
 	if (ks_pf_is_translation(words))

@@ -130,6 +130,7 @@ struct ks_import_rule {
 	unsigned changes;
 	bool told; /* the policy has a change of this rule, or says why not */
 	struct ks_field_test test;
+	bool is_policy; /* it stands for the policy of a base */
 	const char *trouble; /* SKIPPED, or what else is to be said: why it could not be said */
 	const char *text; /* the original line */
 	unsigned line;

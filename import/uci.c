@@ -385,7 +385,8 @@ static int others_read(struct ks_uci *uci)
 		else if (!strcmp(section->type, "nat"))
 			err = ks_uci_nat(uci, section);
 		else if (!strcmp(section->type, "include"))
-			err = ks_import_note(uci->import, "the rules of this file are not in the text");
+			err = ks_import_note(uci->import, "the rules of this file are not in the text, neither what it "
+							  "accepts nor what it refuses");
 		else if (!strcmp(section->type, "forwarding"))
 			err = forwarding_add(uci, section);
 		else if (!known)

@@ -91,6 +91,12 @@ int ks_uci_redirect(struct ks_uci *uci, const struct ks_uci_section *section);
 int ks_uci_nat(struct ks_uci *uci, const struct ks_uci_section *section);
 int ks_uci_masquerade(struct ks_uci *uci, const struct ks_uci_zone *zone);
 
+/*
+ * Adds what a redirect does for hosts behind the firewall (uci_reflect.c). `redirect` is without the zone and the address that packets
+ * come from and go to. Returns 0 or -errno.
+ */
+int ks_uci_reflect(struct ks_uci *uci, const struct ks_draft *redirect, const struct ks_uci_section *section);
+
 /* --- marks and code points: uci_mark.c --- */
 
 /* Conditions about them. Returns 0 or -errno. */

@@ -44,6 +44,13 @@ static int source_read(struct ks_uci *uci, const struct ks_uci_section *section)
 	return err ? err : ks_draft_end(&draft, uci->post);
 }
 
+/* Returns true if a redirect is for some sources alone: reflection does without them, and is left out here. */
+static bool has_sources(const struct ks_uci_section *section)
+{
+	return ks_uci_option(section, "src_ip", NULL) || ks_uci_option(section, "src_mac", NULL) ||
+	       ks_uci_option(section, "ipset", NULL) || ks_uci_option(section, "device", NULL);
+}
+
 int ks_uci_redirect(struct ks_uci *uci, const struct ks_uci_section *section)
 {
 	const char *target = ks_uci_option(section, "target", "DNAT");
@@ -58,12 +65,14 @@ int ks_uci_redirect(struct ks_uci *uci, const struct ks_uci_section *section)
 	if (strcmp(target, "DNAT") != 0)
 		return ks_import_note(uci->import, "redirects here have no such target");
 	err = ks_uci_conditions(uci, &draft, section);
-	err = err ? err : ks_uci_zone(uci, &draft, false, ks_uci_option(section, "src", "*"));
-	err = err ? err : ks_uci_values(uci, &draft, section, "src_dip", KS_DIM_DST, ks_uci_address);
 	err = err ? err : ks_uci_values(uci, &draft, section, "src_dport", KS_DIM_DPORT, ks_uci_number);
 	draft.rule.kind = address ? KS_IMPORT_FORWARD : KS_IMPORT_REDIRECT;
 	err = err ? err : target_make(uci, &draft, address, ks_uci_option(section, "dest_port", NULL));
 	err = err ? err : ks_uci_times(&draft, section);
+	if (!err && address && !has_sources(section))
+		err = ks_uci_reflect(uci, &draft, section);
+	err = err ? err : ks_uci_zone(uci, &draft, false, ks_uci_option(section, "src", "*"));
+	err = err ? err : ks_uci_values(uci, &draft, section, "src_dip", KS_DIM_DST, ks_uci_address);
 	return err ? err : ks_draft_end(&draft, uci->pre);
 }
 

@@ -5,8 +5,22 @@
  * they come. pf calls them translated.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "import/plan.h"
+
+#define OWN_TEXT "address of "
+
+/* Returns true if a region is of packets to an address that the firewall has at an interface. */
+static bool is_for_own(const struct ks_import *import, const struct ks_region *region)
+{
+	for (unsigned i = KS_VAR_FIRST; i < import->conditions; i++) {
+		if (import->condition[i].word == KS_WORD_DESTINATION && !(region->out >> i & 1) &&
+		    !strncmp(import->condition[i].text, OWN_TEXT, strlen(OWN_TEXT)))
+			return true;
+	}
+	return false;
+}
 
 /* The packets of a region that have the destination already, which are for others than the firewall. Returns 1 if there are some, 0 or -errno. */
 static int region_find(struct ks_import *import, const struct ks_region *came, const struct ks_import_target *target,
@@ -41,7 +55,8 @@ int ks_plan_unchanged(struct ks_import *import, const struct ks_region *came, co
 	struct ks_flat answers = { 0 };
 	int is, err;
 
-	if (!import->asks_forwarded || import->same_is_forwarded || !target->address || target->family != came->family)
+	if (!import->asks_forwarded || import->same_is_forwarded || !target->address ||
+	    target->family != came->family || is_for_own(import, came))
 		return 0;
 	is = region_find(import, came, target, &piece.region);
 	if (is <= 0)

@@ -394,6 +394,7 @@ static void rules_write(struct writer *writer, const struct ks_plan *plan)
 	struct ks_flat sources[2] = { plan->sources[0], plan->sources[1] };
 
 	writer->last_line = writer->said_count = 0;
+	writer->last_trouble = NULL;
 	*writer->outcome = (struct ks_import_outcome){ 0 };
 	lists_write(writer, plan->filter, false);
 	sources_trim(&sources[0]);

@@ -137,6 +137,19 @@ STEPS = {
         self 203.0.113.1:4000 > eth1 192.0.2.6:25 tcp syn => allow
         wg 192.0.2.5:4000 > self 203.0.113.1:53 udp => allow
         """,
+    'ufw-before': """
+        rest 192.0.2.9 > self 203.0.113.1 icmp echo-request => allow
+        rest 192.0.2.9 > self 203.0.113.1 icmp type 13 code 0 => deny
+        rest 192.0.2.9 > eth1 10.0.0.5 icmp echo-request => allow
+        rest 192.0.2.9:67 > self 203.0.113.1:68 udp => allow
+        rest 192.0.2.9:5353 > self 224.0.0.251:5353 udp => allow
+        rest 192.0.2.9:137 > self 203.0.113.1:137 udp => deny
+        eth1 10.0.0.9:4000 > self 10.0.0.1:22 tcp syn => allow
+        eth1 10.1.0.9:4000 > self 10.0.0.1:22 tcp syn => deny
+        eth0 192.0.2.9:4000 > self 203.0.113.1:8443 tcp syn => allow as 192.0.2.9:4000 > 10.0.0.5:443
+        eth1 10.0.0.9:4001 > eth0 192.0.2.9:80 tcp syn => allow as 203.0.113.1:4001 > 192.0.2.9:80
+        self 203.0.113.1:4000 > rest 192.0.2.9:53 udp => allow
+        """,
     'ufw-vps': """
         rest 192.0.2.9:4000 > self 203.0.113.1:443 tcp syn => allow
         rest 192.0.2.9:4000 > self 203.0.113.1:60500 udp => allow
@@ -225,6 +238,8 @@ STEPS = {
         """,
     'uci-router': """
         eth1 192.0.2.9:4000 > self 203.0.113.1:443 tcp syn => allow as 192.0.2.9:4000 > 192.168.1.10:8443
+        br-lan 192.168.1.2:4009 > self 203.0.113.1:443 tcp syn => allow as 192.168.1.1:4009 > 192.168.1.10:8443
+        br-lan 192.168.1.2:4009 > self 192.168.1.1:443 tcp syn => allow as 192.168.1.2:4009 > 192.168.1.1:443
         eth1 192.0.2.9:4000 > self 203.0.113.1:22 tcp syn => reject
         eth1 192.0.2.9:4000 > self 203.0.113.1:68 udp => allow
         eth1 192.0.2.9 > self 203.0.113.1 icmp echo-request => allow
@@ -271,6 +286,7 @@ STEPS = {
 # The firewall's addresses, and its networks, where rules ask for them.
 OWN = {'pf-freebsd': {'em0': '203.0.113.1/24', 'em1': '10.0.1.1/24', 'em2': '10.0.2.1/24'},
        'pf-openbsd': {'vio0': '203.0.113.1/24', 'vio1': '192.168.1.1/24'},
+       'ufw-before': {'eth0': '203.0.113.1/24', 'eth1': '10.0.0.1/24'},
        'uci-router': {'eth1': '203.0.113.1/24', 'br-lan': '192.168.1.1/24'},
        'uci-home': {'eth1': '203.0.113.1/24', 'br-lan': '192.168.1.1/24', 'br-guest': '192.168.2.1/24', 'wg0': '10.8.0.1/24'},
        'pf-opnsense': {'em0': '203.0.113.1/24', 'em1': '192.168.1.1/24'}}
@@ -386,3 +402,18 @@ def test_ufw_commands(keepstate):
 
 def test_form_unknown(keepstate):
     assert 'expected one of iptables-save' in keepstate('import', 'ipchains', '-', code=2).stderr
+
+
+@pytest.mark.parametrize('file, denied', [('-A ufw-before-input', 'ipv6'), ('-A ufw6-before-input', 'ipv4')])
+def test_ufw_before_of_a_family(keepstate, file, denied):
+    """The other family is accepted as ufw does it anyway: its answers pass."""
+    text = (f'DEFAULT_INPUT_POLICY="DROP"\nDEFAULT_OUTPUT_POLICY="ACCEPT"\n*filter\n{file} -m conntrack --ctstate ESTABLISHED -j ACCEPT\n'
+            f'{file.replace("input", "output")} -m conntrack --ctstate ESTABLISHED -j ACCEPT\nCOMMIT\nufw allow 22/tcp\n')
+    policy = keepstate('import', 'ufw', '-', stdin=text.encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    assert re.findall('^allow (.*?)  #', policy, re.M) == ['to self tcp port 22', 'from self']
+
+
+def test_ufw_table_is_whole(keepstate):
+    text = b'*filter\n-A ufw-before-input -p tcp -j DROP\n'
+    assert 'table filter has no COMMIT' in keepstate('import', 'ufw', '-', stdin=text, code=2).stderr

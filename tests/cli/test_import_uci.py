@@ -225,3 +225,24 @@ def test_uci_set_from_file(keepstate, tmp_path, text, known):
     keepstate('check', '-', stdin=policy.encode())
     assert (f'its entries are those that {path} has now' in policy) == known
     assert bool(re.search('^allow from wan to self tcp source 192.0.2.0/24 port 22', policy, re.M)) == known
+
+
+REDIRECT = 'config redirect\n option src wan\n option src_dport 80\n option dest lan\n option dest_ip 10.0.0.5\n option proto tcp\n'
+
+
+@pytest.mark.parametrize('options, clauses', [
+    ('', ['source network of lan destination address of wan family ipv4']),
+    (' option reflection 0\n', []),
+    (' option src_dip 203.0.113.9\n', ['destination 203.0.113.9 source network of lan']),
+    (' option src_ip 198.51.100.0/24\n', []),
+    (' option reflection_zone wan\n', []),
+])
+def test_uci_reflection(keepstate, options, clauses):
+    """Hosts inside reach a server there by the outside address, if the zone is masqueraded."""
+    for masq in ('', ' option masq 1\n'):
+        rules = allowed(keepstate, 'uci', UCI_ZONES + masq + REDIRECT + options)
+        found = [re.search('port 80 (.*?) to ', rule) or re.search('tcp (.*?) port 80', rule) for rule in rules
+                 if rule.startswith('forward from lan')]
+        assert len(found) == (len(clauses) if masq else 0), rules
+        for rule, clause in zip([rule for rule in rules if rule.startswith('forward from lan')], clauses):
+            assert set(clause.split()) <= set(rule.split())
