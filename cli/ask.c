@@ -81,6 +81,8 @@ static void class_print(const json_t *class)
 									 : "",
 		       json_string_value(json_object_get(class, "does")),
 		       json_string_value(json_object_get(rule, "text")));
+	else if (strcmp(json_string_value(json_object_get(class, "does")), "allows") == 0)
+		puts("    " KS_ANSWER_PASSING);
 	else
 		puts("    no rule allows them");
 	if (witness)

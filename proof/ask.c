@@ -9,9 +9,9 @@
 
 #include "core/header/packet.h"
 #include "policy/adopt.h"
-#include "policy/value.h"
 #include "proof/condition.h"
 #include "proof/cover.h"
+#include "proof/unasked.h"
 #include "text/memory_file.h"
 
 #define STEPS_MAX 100000000ULL
@@ -211,27 +211,13 @@ static int region_show(struct class_ctx *ctx, const struct ks_region *region)
 	ks_witness_choose(&asking->space, region, &class->witness);
 	err = ks_court_judge(&asking->court, &asking->space.variables, &class->witness, &insp);
 	decided = insp.verdict.rule_index;
-	class->is_shown = decided == KS_DECISION_DEFAULT || entry == KS_DECISION_DEFAULT
-				  ? decided == entry && insp.verdict.reason == KS_REASON_NO_RULE
-				  : asking->policy->rule_info[decided] == asking->policy->rule_info[entry];
+	class->is_shown =
+		decided == KS_DECISION_DEFAULT || entry == KS_DECISION_DEFAULT
+			? decided == entry && insp.verdict.reason ==
+						      (class->deed.passes ? KS_REASON_OK_NEIGHBOUR : KS_REASON_NO_RULE)
+			: asking->policy->rule_info[decided] == asking->policy->rule_info[entry];
 	class->is_shown = class->is_shown && ks_witness_is_met(&asking->space.variables, &class->witness, &insp);
 	return err;
-}
-
-/* Returns true if all sources of the region are loopback, and come from elsewhere: core/antispoof.c. No rule is asked. */
-static bool is_from_nowhere(const struct ks_region *region)
-{
-	static const struct ks_range ipv4 = { .lo = { 0, 0x7f000000U }, .hi = { 0, 0x7fffffffU } };
-	static const struct ks_range ipv6 = { .lo = { 0, 1 }, .hi = { 0, 1 } };
-	const struct ks_range *loopback = region->family == KS_IPV4 ? &ipv4 : &ipv6;
-	const struct ks_spans *sources = &region->dim[KS_DIM_SRC];
-
-	for (__u32 i = 0; i < sources->count; i++) {
-		if (ks_value_compare(sources->list[i].lo, loopback->lo) < 0 ||
-		    ks_value_compare(sources->list[i].hi, loopback->hi) > 0)
-			return false;
-	}
-	return sources->count && !(region->from & 1ULL << KS_ZONE_SELF);
 }
 
 /* A region of packets that come to the rules: there is one, and it may be shown. */
@@ -239,8 +225,6 @@ static int region_try(const struct ks_region *region, void *arg)
 {
 	struct class_ctx *ctx = arg;
 
-	if (is_from_nowhere(region))
-		return 0;
 	ctx->exists = true;
 	if (ctx->class.is_shown || ctx->class.vague || ctx->tried++ == TRIED_MAX)
 		return 1;
@@ -332,11 +316,10 @@ static int claim_answer(struct class_ctx *ctx, size_t claim, size_t question)
 {
 	struct asking *asking = ctx->asking;
 	const struct ks_claim *one = &asking->space.claims[claim], *asked = &asking->space.claims[question];
-	const struct ks_rule *rule = &asking->policy->rules[one->entry];
 	struct ks_region region = asked->region, both;
 	struct ks_range port;
 
-	if (ctx->is_forward && !forward_bound(asking, rule, asked, &port, &region))
+	if (ctx->is_forward && !forward_bound(asking, &asking->policy->rules[one->entry], asked, &port, &region))
 		return 0;
 	if (!ks_regions_overlap(&one->region, &region, &asking->cover.steps))
 		return 0;
@@ -358,11 +341,30 @@ static int class_tell(struct class_ctx *ctx)
 	return asking->fn(&ctx->class, asking->arg);
 }
 
+static struct ks_deed deed_of(const struct asking *asking, const struct line *line)
+{
+	struct ks_deed deed = { asking->policy, KS_LIST_FILTER, KS_DECISION_DEFAULT, false };
+
+	if (line->first == line->end)
+		return deed;
+	deed.passes = asking->space.claims[line->first].entry == KS_CLAIM_PASSING;
+	if (!deed.passes)
+		deed.entry = asking->space.claims[line->first].entry;
+	return deed;
+}
+
+static bool lets_packets(const struct ks_deed *deed, bool is_forward)
+{
+	const struct ks_rule *rule = ks_deed_rule(deed);
+	const unsigned action = ks_deed_action(deed);
+
+	return action == KS_BYPASS || (action == KS_ALLOW && (!rule || !rule->targets || is_forward));
+}
+
 /* The packets of the question about which a rule decides; without claims: about which none does. */
 static int line_answer(struct asking *asking, const struct line *line, bool is_forward)
 {
 	ks_auto_free struct class_ctx *ctx = calloc(1, sizeof(*ctx));
-	const __u32 entry = line->first < line->end ? asking->space.claims[line->first].entry : KS_DECISION_DEFAULT;
 	int err = 0;
 
 	if (!ctx)
@@ -370,18 +372,13 @@ static int line_answer(struct asking *asking, const struct line *line, bool is_f
 	ctx->asking = asking;
 	ctx->is_forward = is_forward;
 	ctx->class.space = &asking->space;
-	ctx->class.deed = (struct ks_deed){ asking->policy, KS_LIST_FILTER, entry };
-	if (entry != KS_DECISION_DEFAULT) {
-		const struct ks_rule *rule = &asking->policy->rules[entry];
-
-		ctx->class.lets =
-			(rule->action == KS_ALLOW && (!rule->targets || is_forward)) || rule->action == KS_BYPASS;
-	}
+	ctx->class.deed = deed_of(asking, line);
+	ctx->class.lets = lets_packets(&ctx->class.deed, is_forward);
 	ks_pool_reset(&asking->cover.pool);
 	for (size_t i = asking->question; !err && i < asking->space.count; i++) {
 		const struct ks_claim *asked = &asking->space.claims[i];
 
-		if (asked->entry == KS_CLAIM_NOBODY)
+		if (!ks_claim_is_rule(asked))
 			continue;
 		ctx->class.vague |= asked->vague;
 		if (line->first == line->end)
@@ -394,10 +391,20 @@ static int line_answer(struct asking *asking, const struct line *line, bool is_f
 
 static bool lets_line(const struct asking *asking, const struct line *line, bool *is_forward)
 {
-	const struct ks_rule *rule = &asking->policy->rules[asking->space.claims[line->first].entry];
+	const struct ks_deed deed = deed_of(asking, line);
+	const struct ks_rule *rule = ks_deed_rule(&deed);
+	const unsigned action = ks_deed_action(&deed);
 
-	*is_forward = rule->targets && rule->action == KS_ALLOW;
-	return rule->action == KS_BYPASS || rule->action == KS_ALLOW;
+	*is_forward = rule && rule->targets && action == KS_ALLOW;
+	return action == KS_BYPASS || action == KS_ALLOW;
+}
+
+/* Returns true if two claims of the policy are of one line. */
+static bool is_one_line(const struct asking *asking, const struct ks_claim *a, const struct ks_claim *b)
+{
+	if (!ks_claim_is_rule(a) || !ks_claim_is_rule(b))
+		return a->entry == b->entry;
+	return asking->policy->rule_info[a->entry] == asking->policy->rule_info[b->entry];
 }
 
 /* Calls line_answer() with each rule: those that let packets pass, or the others. */
@@ -415,8 +422,7 @@ static int lines_answer(struct asking *asking, bool lets)
 			line.end++;
 			continue;
 		}
-		while (line.end < asking->question &&
-		       asking->policy->rule_info[claims[line.end].entry] == asking->policy->rule_info[claims[at].entry])
+		while (line.end < asking->question && is_one_line(asking, &claims[line.end], &claims[at]))
 			line.end++;
 		if (lets_line(asking, &line, &is_forward) == lets)
 			err = line_answer(asking, &line, is_forward);
@@ -433,17 +439,34 @@ static bool asks_in_the_middle(const struct ks_policy *policy)
 	       (KS_OPT_PICKUP | KS_OPT_ASYMMETRIC | KS_OPT_ASYMMETRIC_RULES | KS_OPT_BYPASS_RULES);
 }
 
+/* Leaves what passes without a rule out, as if nobody sent it, if the question does not name it: whoever asks means rules then. */
+static void passing_hide(struct asking *asking)
+{
+	bool is_named = false;
+
+	for (size_t i = asking->question; i < asking->space.count; i++) {
+		const struct ks_claim *claim = &asking->space.claims[i];
+
+		is_named |= ks_claim_is_rule(claim) && ks_region_names_passing(&claim->region);
+	}
+	for (size_t i = 0; !is_named && i < asking->question; i++) {
+		if (asking->space.claims[i].entry == KS_CLAIM_PASSING)
+			asking->space.claims[i].entry = KS_CLAIM_NOBODY;
+	}
+}
+
 int ks_policy_ask_only(const struct ks_policy *policy, struct ks_policy *asked, ks_answer_fn *fn, void *arg,
 		       enum ks_reach *reach)
 {
 	ks_scoped(auto_asking) struct asking asking = { .policy = policy, .fn = fn, .arg = arg };
 	const struct line none = { 0 };
-	int err = ks_space_init(&asking.space, policy, KS_LIST_FILTER);
+	int err = ks_space_init_with(&asking.space, policy, KS_LIST_FILTER, NULL);
 
 	asking.question = asking.space.count;
 	if (!err)
 		err = ks_space_join(&asking.space, asked, KS_LIST_FILTER, 1);
 	asking.space.policy = policy;
+	passing_hide(&asking);
 	if (!err)
 		err = ks_near_init(&asking.near, &asking.space);
 	if (!err)

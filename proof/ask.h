@@ -15,6 +15,8 @@
 #include "proof/words.h"
 
 #define KS_ANSWER_REGIONS_MAX 4
+#define KS_ANSWER_PASSING \
+	"no rule denies them: neighbours, routers and multicast listeners pass" /* of a class that no rule lets */
 
 enum ks_reach { KS_REACH_NEVER, KS_REACH_ONLY, KS_REACH_YES };
 

@@ -24,7 +24,8 @@ static void why_describe(const struct ks_answer_class *class, char *text)
 		length = snprintf(text, KS_SCENARIO_TEXT, "%s:%u %s%s them: %s", info->place.file, info->place.line,
 				  perhaps, verbs, info->text);
 	else
-		length = snprintf(text, KS_SCENARIO_TEXT, "no rule allows them");
+		length =
+			snprintf(text, KS_SCENARIO_TEXT, "%s", class->lets ? KS_ANSWER_PASSING : "no rule allows them");
 	if (class->is_shown && length > 0 && length < KS_SCENARIO_TEXT)
 		snprintf(text + length, KS_SCENARIO_TEXT - (size_t)length, "; such as %s", class->witness.text);
 }

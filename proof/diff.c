@@ -9,11 +9,14 @@
 
 #include "core/header/packet.h"
 #include "proof/joint.h"
+#include "proof/unasked.h"
 #include "text/names.h"
 
 #define PAIR_STEPS 4000000ULL /* for one pair of rules */
 #define FILTERS_TRIED 64U /* claims of the filter of each policy that may let a packet on to another list */
-#define TRIED_MAX 16U /* packets of one pair of rules */
+#define TRIED_MAX 32U /* packets of one pair of rules, */
+#define TRIED_FIRST 16U /* so many of them before what does not come to rules is left out */
+#define ZONES_TRIED 8U /* of one region, between other zones */
 
 struct diff {
 	struct ks_policy *policies[KS_DIFF_SIDES];
@@ -42,6 +45,9 @@ struct pair_ctx {
 	size_t claims[KS_DIFF_SIDES]; /* that decide, or KS_NO_CLAIM */
 	bool may_differ; /* these do so on packets that no witness can be, by conditions that regions cannot say */
 	bool is_unmet; /* no words say what the conditions of their rules ask for, such as a time */
+	bool is_refuted; /* other rules decided about a packet, or none did */
+	bool comes; /* packets of the claims in hand come to the rules */
+	unsigned tries; /* how many may be tried at most, now */
 	struct ks_deed vague[KS_DIFF_SIDES]; /* of the first such claims */
 	bool is_shown;
 	unsigned tried;
@@ -69,13 +75,12 @@ static unsigned zones_choose(const struct diff *diff, __u64 zones, unsigned othe
 	return best;
 }
 
-/* Makes the witness of a region for each policy: zones may have other names there. */
-static void witnesses_choose(const struct diff *diff, const struct ks_region *region,
+/* Makes the witness of a region for each policy, between two pairs of zones, which may have other names there. */
+static void witnesses_choose(const struct diff *diff, const struct ks_region *region, unsigned from, unsigned to,
 			     struct ks_witness witness[KS_DIFF_SIDES])
 {
 	struct ks_space space = diff->joint->space;
 	struct ks_region one = *region;
-	unsigned from = zones_choose(diff, region->from, KS_ZONE_MAX), to = zones_choose(diff, region->to, from);
 
 	one.from = 1ULL << diff->pairs.zone[from][KS_DIFF_AFTER];
 	one.to = 1ULL << diff->pairs.zone[to][KS_DIFF_AFTER];
@@ -176,15 +181,15 @@ static bool is_as_claimed(const struct pair_ctx *ctx, const struct ks_inspection
 	return policy->rule_info[deed.entry] == policy->rule_info[insp->verdict.rule_index];
 }
 
-/* Lets the inspector judge a packet of a region by both policies. */
-static int region_show(struct pair_ctx *ctx, const struct ks_region *region)
+/* Lets the inspector judge a packet of a region, between two pairs of zones, by both policies. */
+static int packet_show(struct pair_ctx *ctx, const struct ks_region *region, unsigned from, unsigned to)
 {
 	struct diff *diff = ctx->diff;
 	struct ks_witness witness[KS_DIFF_SIDES];
 	struct ks_inspection insp[KS_DIFF_SIDES];
 	bool is_claimed = true, is_met = true;
 
-	witnesses_choose(diff, region, witness);
+	witnesses_choose(diff, region, from, to, witness);
 	ctx->tried++;
 	for (int side = 0; side < KS_DIFF_SIDES; side++) {
 		int err =
@@ -203,24 +208,59 @@ static int region_show(struct pair_ctx *ctx, const struct ks_region *region)
 	}
 	ctx->class.differs = outcomes_differ(diff, &insp[KS_DIFF_BEFORE], &insp[KS_DIFF_AFTER]);
 	ctx->is_shown = is_claimed && is_met && ctx->class.differs;
-	ctx->is_unmet |= !is_met;
+	if (is_met || !ks_witness_is_of_router(&witness[KS_DIFF_AFTER])) { /* else no router sends such a packet */
+		ctx->is_unmet |= !is_met;
+		ctx->is_refuted |= !is_claimed;
+	}
 	ctx->class.witness = witness[KS_DIFF_AFTER];
 	return 0;
+}
+
+/* Routers speak to the box first of all. */
+static __u64 to_box(const struct ks_region *region, __u64 zones)
+{
+	const __u64 self = zones & 1ULL << KS_ZONE_SELF;
+
+	return self && ks_region_is_of_routers(region) ? self : zones;
+}
+
+/* Shows a packet of a region: from each zone to the best one for it, then from each to the next, until one does what is claimed. */
+static int region_show(struct pair_ctx *ctx, const struct ks_region *region)
+{
+	__u64 left[KS_ZONE_MAX], senders = region->from;
+	int err = 0;
+
+	for (unsigned zone = 0; zone < KS_ZONE_MAX; zone++)
+		left[zone] = region->to;
+	for (unsigned n = 0; !err && !ctx->is_shown && senders && n < ZONES_TRIED;) {
+		for (__u64 some = senders; !err && !ctx->is_shown && some && n < ZONES_TRIED; n++) {
+			unsigned from = zones_choose(ctx->diff, some, KS_ZONE_MAX);
+			unsigned to = zones_choose(ctx->diff, to_box(region, left[from]), from);
+
+			some &= ~(1ULL << from);
+			left[from] &= ~(1ULL << to);
+			senders &= ~((__u64)!left[from] << from);
+			if (from != KS_ZONE_SELF || to != KS_ZONE_SELF)
+				err = packet_show(ctx, region, from, to);
+		}
+	}
+	return err;
 }
 
 static int region_try(const struct ks_region *region, void *arg)
 {
 	struct pair_ctx *ctx = arg;
 
+	ctx->comes = true;
 	ctx->err = region_show(ctx, region);
-	return ctx->err || ctx->is_shown || ctx->tried >= TRIED_MAX;
+	return ctx->err || ctx->is_shown || ctx->tried >= ctx->tries;
 }
 
 static bool claim_allows(const struct ks_joint *joint, size_t at)
 {
 	const struct ks_claim *claim = &joint->space.claims[at];
 
-	return claim->entry != KS_CLAIM_NOBODY && joint->policies[claim->side]->rules[claim->entry].action == KS_ALLOW;
+	return ks_claim_is_rule(claim) && joint->policies[claim->side]->rules[claim->entry].action == KS_ALLOW;
 }
 
 /* The claims of the filter that let packets of a region on to the other lists, of each policy. */
@@ -249,7 +289,7 @@ static int region_filter(struct pair_ctx *ctx, const struct ks_region *region)
 	filter->cover.steps = 0;
 	for (unsigned i = 0; !err && i < count[KS_DIFF_BEFORE]; i++) {
 		for (unsigned j = 0; !err && j < count[KS_DIFF_AFTER]; j++)
-			err = ks_joint_left(filter, region, found[KS_DIFF_BEFORE][i], found[KS_DIFF_AFTER][j],
+			err = ks_joint_come(filter, region, found[KS_DIFF_BEFORE][i], found[KS_DIFF_AFTER][j],
 					    region_try, ctx);
 	}
 	return err == -E2BIG ? 0 : err;
@@ -257,40 +297,83 @@ static int region_filter(struct pair_ctx *ctx, const struct ks_region *region)
 
 /* --- pairs of rules --- */
 
-/* Keeps the first claims that perhaps differ. The other lists are asked of packets that both filters allow, or there is no such. */
+/* Returns true if packets come to the list in hand as they come to the firewall. To the others they come through the filter. */
+static bool is_first_list(const struct pair_ctx *ctx)
+{
+	return ctx->class.list == KS_LIST_FILTER || ctx->class.list == KS_LIST_INBOUND;
+}
+
+/*
+ * Keeps the first claims that perhaps differ: no packet was found for which they do. The other lists are asked of packets that both
+ * filters allow, or there is no such.
+ */
 static void vague_note(struct pair_ctx *ctx)
 {
-	if (!(ctx->may_differ || ctx->is_unmet) || !ctx->tried || ctx->class.vague)
+	if (!(ctx->may_differ || ctx->is_unmet || (ctx->is_refuted && is_first_list(ctx))) || !ctx->tried ||
+	    ctx->class.vague)
 		return;
 	ctx->class.vague = true;
 	for (int side = 0; side < KS_DIFF_SIDES; side++)
 		ctx->vague[side] = ks_joint_deed(ctx->diff->joint, ctx->claims[side], side);
 }
 
+/* A region about which the claims in hand decide: shows a packet of it. */
+static int region_look(const struct ks_region *region, void *arg)
+{
+	struct pair_ctx *ctx = arg;
+
+	ctx->comes = true;
+	if (!ctx->is_shown && ctx->tried < ctx->tries)
+		ctx->err = is_first_list(ctx) ? region_show(ctx, region) : region_filter(ctx, region);
+	return ctx->err || ctx->is_shown || ctx->tried >= ctx->tries;
+}
+
 static int region_note(const struct ks_region *region, void *arg)
 {
 	struct pair_ctx *ctx = arg;
 
-	if (!ctx->is_shown && ctx->tried < TRIED_MAX) {
-		ctx->err = ctx->class.list == KS_LIST_FILTER || ctx->class.list == KS_LIST_INBOUND
-				   ? region_show(ctx, region)
-				   : region_filter(ctx, region);
-		if (ctx->err < 0)
-			return ctx->err;
-	}
-	vague_note(ctx);
 	ctx->class.region[ctx->class.regions++] = *region;
-	return ctx->class.regions == KS_DIFF_REGIONS_MAX && (ctx->is_shown || ctx->tried >= TRIED_MAX);
+	return ctx->class.regions == KS_DIFF_REGIONS_MAX;
 }
 
-/* Keeps the last place for the region that is tried when there are many. */
-static int region_next(const struct ks_region *region, void *arg)
+/*
+ * Looks for packets about which the claims in hand decide: first among all, of which the usual ones are found soon; then without
+ * those that do not come to the rules. Returns 1 if there are any, 0, or -errno.
+ */
+static int claims_show(struct pair_ctx *ctx)
 {
-	struct pair_ctx *ctx = arg;
+	const size_t before = ctx->claims[KS_DIFF_BEFORE], after = ctx->claims[KS_DIFF_AFTER];
+	const bool is_refuted = ctx->is_refuted, is_unmet = ctx->is_unmet;
+	struct ks_joint *joint = ctx->diff->joint;
+	int err;
 
+	ctx->tries = TRIED_FIRST;
+	err = ks_joint_left(joint, NULL, before, after, region_look, ctx);
+	if (err >= 0 && ctx->err >= 0) {
+		ctx->is_refuted = is_refuted;
+		ctx->is_unmet = is_unmet;
+		ctx->comes = false;
+		ctx->tries = TRIED_MAX;
+		err = ks_joint_come(joint, NULL, before, after, region_look, ctx);
+	}
+	if (err < 0 || ctx->err < 0)
+		return ctx->err < 0 ? ctx->err : err;
+	return ctx->comes;
+}
+
+/* Looks for packets, and notes what they are. */
+static int claims_search(struct pair_ctx *ctx)
+{
+	int err = claims_show(ctx);
+
+	if (err <= 0)
+		return err;
+	vague_note(ctx);
 	if (ctx->class.regions == KS_DIFF_REGIONS_MAX)
-		ctx->class.regions--;
-	return region_note(region, ctx);
+		return 0;
+	err = ks_joint_left(ctx->diff->joint, NULL, ctx->claims[KS_DIFF_BEFORE], ctx->claims[KS_DIFF_AFTER],
+			    region_note, ctx);
+	return KS_MIN(err, 0);
 }
 
 /* The claims of a group, or for none (NULL) that no rule decides. */
@@ -350,12 +433,10 @@ static int pair_search(struct pair_ctx *ctx, const struct ks_group *before, cons
 			ctx->claims[KS_DIFF_BEFORE] = claim_at(before, i);
 			ctx->claims[KS_DIFF_AFTER] = claim_at(after, j);
 			ctx->may_differ = may_differ(ctx, groups);
-			err = ks_joint_left(joint, NULL, claim_at(before, i), claim_at(after, j), region_next, ctx);
-			if (ctx->err < 0)
-				return ctx->err;
+			err = claims_search(ctx);
 		}
 	}
-	return KS_MIN(err, 0);
+	return err;
 }
 
 /* Tells what the lines would do, where no packet could be judged. */
@@ -364,11 +445,9 @@ static void vague_tell(struct pair_ctx *ctx)
 	ctx->class.witness.text[0] = '\0';
 	ctx->class.differs = ks_deeds_differ(&ctx->vague[KS_DIFF_BEFORE], &ctx->vague[KS_DIFF_AFTER]);
 	for (int side = 0; side < KS_DIFF_SIDES; side++) {
-		const struct ks_rule *rule = ks_deed_rule(&ctx->vague[side]);
-
 		ctx->class.outcome[side] = (struct ks_diff_outcome){
 			.deed = ctx->vague[side],
-			.action = rule ? rule->action : KS_DENY,
+			.action = (__u8)ks_deed_action(&ctx->vague[side]),
 		};
 	}
 }
@@ -426,6 +505,17 @@ static bool is_over(struct diff *diff)
 	return true;
 }
 
+/* The groups in the order in which they are looked at: the rules; NULL for none; and last what passes without one. */
+static const struct ks_group *other_at(const struct ks_groups *groups, size_t i)
+{
+	const bool has_passing = groups->count && groups->list[groups->count - 1].info == KS_NO_INFO;
+	const size_t rules = groups->count - has_passing;
+
+	if (i == rules)
+		return NULL;
+	return &groups->list[i < rules ? i : rules];
+}
+
 /* Holds a rule that changed against those of the other policy, and against none. */
 static int group_check(struct diff *diff, const struct ks_group *group, int side)
 {
@@ -440,9 +530,9 @@ static int group_check(struct diff *diff, const struct ks_group *group, int side
 		overlaps_mark(diff->joint, i, !side, marked);
 	diff->stats->steps += diff->joint->cover.steps;
 	for (size_t i = 0; !err && i <= others->count && !is_over(diff); i++) {
-		const struct ks_group *other = i < others->count ? &others->list[i] : NULL;
+		const struct ks_group *other = other_at(others, i);
 
-		if (other && (!marked[i] || (side == KS_DIFF_AFTER && other->changed)))
+		if (other && (!marked[other - others->list] || (side == KS_DIFF_AFTER && other->changed)))
 			continue; /* pairs of changed rules were looked at from the other side */
 		err = side == KS_DIFF_BEFORE ? pair_check(diff, group, other) : pair_check(diff, other, group);
 	}

@@ -6,11 +6,13 @@
 
 #include "text/names.h"
 
-static unsigned verdict_of(const struct ks_deed *deed)
+unsigned ks_deed_action(const struct ks_deed *deed)
 {
 	const struct ks_rule *rule = ks_deed_rule(deed);
 
-	return rule ? rule->action : KS_DENY;
+	if (rule)
+		return rule->action;
+	return deed->passes ? KS_ALLOW : KS_DENY;
 }
 
 static bool same_targets(const struct ks_deed *a, const struct ks_deed *b)
@@ -143,7 +145,7 @@ unsigned ks_deeds_differ(const struct ks_deed *a, const struct ks_deed *b)
 {
 	unsigned differs = 0;
 
-	if (a->list == KS_LIST_FILTER && verdict_of(a) != verdict_of(b))
+	if (a->list == KS_LIST_FILTER && ks_deed_action(a) != ks_deed_action(b))
 		differs |= KS_DIFFERS_VERDICT;
 	if (!same_targets(a, b))
 		differs |= KS_DIFFERS_TRANSLATION;
@@ -203,7 +205,7 @@ const char *ks_deed_verb(const struct ks_deed *deed)
 	const struct ks_rule_info *info = ks_deed_info(deed);
 
 	return info && info->statement != KS_STATEMENT_RULE ? statements[info->statement].verb
-							    : actions[verdict_of(deed)].verb;
+							    : actions[ks_deed_action(deed)].verb;
 }
 
 const char *ks_deed_verbs(const struct ks_deed *deed)
@@ -211,5 +213,5 @@ const char *ks_deed_verbs(const struct ks_deed *deed)
 	const struct ks_rule_info *info = ks_deed_info(deed);
 
 	return info && info->statement != KS_STATEMENT_RULE ? statements[info->statement].verbs
-							    : actions[verdict_of(deed)].verbs;
+							    : actions[ks_deed_action(deed)].verbs;
 }

@@ -10,6 +10,7 @@ struct ks_deed {
 	const struct ks_policy *policy;
 	enum ks_list list;
 	__u32 entry;
+	bool passes; /* though no rule decides (proof/unasked.h) */
 };
 
 static inline const struct ks_rule *ks_deed_rule(const struct ks_deed *deed)
@@ -21,6 +22,9 @@ static inline const struct ks_rule_info *ks_deed_info(const struct ks_deed *deed
 {
 	return deed->entry == KS_DECISION_DEFAULT ? NULL : &deed->policy->infos[deed->policy->rule_info[deed->entry]];
 }
+
+/* Returns enum ks_action. */
+unsigned ks_deed_action(const struct ks_deed *deed);
 
 /* The ways in which two entries may differ. */
 #define KS_DIFFERS_VERDICT 0x01U

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "policy/index.h"
+#include "proof/unasked.h"
 
 /* --- zones --- */
 
@@ -108,10 +109,14 @@ static bool regions_equal(const struct ks_region *a, const struct ks_region *b)
 
 struct ks_deed ks_joint_deed(const struct ks_joint *joint, size_t claim, int side)
 {
-	return (struct ks_deed){ .policy = joint->policies[side],
-				 .list = joint->space.list,
-				 .entry = claim == KS_NO_CLAIM ? KS_DECISION_DEFAULT
-							       : joint->space.claims[claim].entry };
+	struct ks_deed deed = { joint->policies[side], joint->space.list, KS_DECISION_DEFAULT, false };
+
+	if (claim == KS_NO_CLAIM)
+		return deed;
+	deed.passes = joint->space.claims[claim].entry == KS_CLAIM_PASSING;
+	if (!deed.passes)
+		deed.entry = joint->space.claims[claim].entry;
+	return deed;
 }
 
 /* Returns true if the region's packets depend on sets that follow interfaces and are not the firewall's own addresses. */
@@ -137,11 +142,14 @@ bool ks_joint_is_vague(const struct ks_joint *joint, size_t claim)
 static bool groups_equal(const struct ks_joint *joint, const struct ks_group *a, const struct ks_group *b)
 {
 	const struct ks_claim *claims = joint->space.claims;
-	const char *text_a = joint->policies[KS_DIFF_BEFORE]->infos[a->info].text;
-	const char *text_b = joint->policies[KS_DIFF_AFTER]->infos[b->info].text;
+	const char *text_a, *text_b;
 
 	if (a->hash != b->hash || a->end - a->first != b->end - b->first)
 		return false;
+	if (a->info == KS_NO_INFO || b->info == KS_NO_INFO)
+		return a->info == b->info;
+	text_a = joint->policies[KS_DIFF_BEFORE]->infos[a->info].text;
+	text_b = joint->policies[KS_DIFF_AFTER]->infos[b->info].text;
 	for (size_t i = 0; i < a->end - a->first; i++) {
 		const struct ks_deed x = ks_joint_deed(joint, a->first + i, KS_DIFF_BEFORE);
 		const struct ks_deed y = ks_joint_deed(joint, b->first + i, KS_DIFF_AFTER);
@@ -170,7 +178,7 @@ static int groups_make(struct ks_joint *joint, int side)
 
 		if (claim->entry == KS_CLAIM_NOBODY)
 			continue;
-		info = joint->policies[side]->rule_info[claim->entry];
+		info = ks_claim_is_rule(claim) ? joint->policies[side]->rule_info[claim->entry] : KS_NO_INFO;
 		if (!group || group->info != info) {
 			group = &groups->list[groups->count++];
 			*group = (struct ks_group){ .first = i, .info = info, .changed = true };
@@ -340,11 +348,8 @@ void ks_joint_fini(struct ks_joint *joint)
 	ks_space_fini(&joint->space);
 }
 
-/*
- * Leaves those of cover.near that are asked before the claims of both policies. Packets that do not come to the rules stay in the
- * regions, so that these are told in fewer words; the inspector knows them.
- */
-static void near_filter(struct ks_joint *joint, size_t before, size_t after)
+/* Leaves those of cover.near that are asked before the claims of both policies, with entries up to one. */
+static void near_filter(struct ks_joint *joint, size_t before, size_t after, __u32 until)
 {
 	struct ks_cover *cover = &joint->cover;
 	size_t count = 0;
@@ -352,40 +357,66 @@ static void near_filter(struct ks_joint *joint, size_t before, size_t after)
 	for (size_t i = 0; i < cover->near_count; i++) {
 		size_t at = cover->near[i];
 
-		if (joint->space.claims[at].entry != KS_CLAIM_NOBODY && (at < joint->second ? at < before : at < after))
+		if (joint->space.claims[at].entry <= until && (at < joint->second ? at < before : at < after))
 			cover->near[count++] = (__u32)at;
 	}
 	cover->near_count = count;
 }
 
-int ks_joint_left(struct ks_joint *joint, const struct ks_region *bound, size_t before, size_t after, ks_left_fn *fn,
-		  void *arg)
+/* Bounds a region by the claims of both policies. Returns 1, 0 if nothing is in all of them, or -ENOMEM. */
+static int region_bound(struct ks_joint *joint, const struct ks_region *bound, const size_t claims[KS_DIFF_SIDES],
+			struct ks_region *region)
 {
 	struct ks_cover *cover = &joint->cover;
-	const size_t claims[] = { before, after };
-	struct ks_region region;
 	int err = 0;
 
-	ks_region_fill(&region, bound ? bound->family : KS_IPV4, joint->space.zones);
+	ks_region_fill(region, bound ? bound->family : KS_IPV4, joint->space.zones);
 	if (bound)
-		region = *bound;
+		*region = *bound;
 	for (int side = 0; !err && side < KS_DIFF_SIDES; side++) {
 		const struct ks_region *other;
 
 		if (claims[side] == KS_NO_CLAIM)
 			continue;
 		other = &joint->space.claims[claims[side]].region;
-		if (!bound && side == (before == KS_NO_CLAIM)) {
-			region = *other;
+		if (!bound && side == (claims[KS_DIFF_BEFORE] == KS_NO_CLAIM)) {
+			*region = *other;
 			continue;
 		}
-		if (!ks_regions_overlap(&region, other, &cover->steps))
+		if (!ks_regions_overlap(region, other, &cover->steps))
 			return 0;
-		err = ks_region_intersect(&cover->pool, &region, other, &cover->steps, &region);
+		err = ks_region_intersect(&cover->pool, region, other, &cover->steps, region);
 	}
-	if (err)
+	return err ? err : 1;
+}
+
+static int regions_find(struct ks_joint *joint, const struct ks_region *bound, const size_t claims[KS_DIFF_SIDES],
+			bool with_nobody, ks_left_fn *fn, void *arg)
+{
+	struct ks_cover *cover = &joint->cover;
+	__u32 until = KS_CLAIM_PASSING - 1; /* rules */
+	struct ks_region region;
+	int err = region_bound(joint, bound, claims, &region);
+
+	if (err <= 0)
 		return err;
 	cover->near_count = ks_near_find(&joint->near, &region, joint->space.count, &cover->steps, cover->near);
-	near_filter(joint, before, after);
+	if (with_nobody)
+		until = KS_CLAIM_NOBODY;
+	else if (ks_region_names_passing(&region))
+		until = KS_CLAIM_PASSING;
+	near_filter(joint, claims[KS_DIFF_BEFORE], claims[KS_DIFF_AFTER], until);
 	return ks_cover_left(cover, &region, fn, arg);
+}
+
+int ks_joint_left(struct ks_joint *joint, const struct ks_region *bound, size_t before, size_t after, ks_left_fn *fn,
+		  void *arg)
+{
+	return regions_find(joint, bound, (const size_t[]){ before, after }, false, fn, arg);
+}
+
+int ks_joint_come(struct ks_joint *joint, const struct ks_region *bound, size_t before, size_t after, ks_left_fn *fn,
+		  void *arg)
+{
+	return regions_find(joint, bound, (const size_t[]){ before, after }, true, fn, arg);
 }

@@ -53,6 +53,7 @@ void ks_joint_fini(struct ks_joint *joint);
 KS_SCOPED_STRUCT(ks_auto_joint, struct ks_joint, ks_joint_fini)
 #define ks_auto_joint ks_scoped(ks_auto_joint)
 
+#define KS_NO_INFO 0xffffffffU /* in place of a rule's: a group of what passes without one */
 #define KS_NO_CLAIM ((size_t)-1) /* in place of a claim: no rule decides */
 
 /*
@@ -60,6 +61,10 @@ KS_SCOPED_STRUCT(ks_auto_joint, struct ks_joint, ks_joint_fini)
  * ks_cover_left().
  */
 int ks_joint_left(struct ks_joint *joint, const struct ks_region *bound, size_t before, size_t after, ks_left_fn *fn,
+		  void *arg);
+
+/* The same without packets that do not come to the rules (proof/unasked.h): regions to choose witnesses from, but of many words. */
+int ks_joint_come(struct ks_joint *joint, const struct ks_region *bound, size_t before, size_t after, ks_left_fn *fn,
 		  void *arg);
 
 /* Returns true if no packet may be found for some region of a claim: of conditions, or of sets, more is not known than their text. */

@@ -233,6 +233,21 @@ bool ks_spans_overlap(const struct ks_spans *a, const struct ks_spans *b, __u64 
 	return false;
 }
 
+bool ks_spans_hold(const struct ks_spans *spans, const __u64 value[2])
+{
+	for (__u32 begin = 0, end = spans->count; begin < end;) {
+		__u32 middle = begin + (end - begin) / 2;
+
+		if (ks_value_compare(spans->list[middle].hi, value) < 0)
+			begin = middle + 1;
+		else if (ks_value_compare(spans->list[middle].lo, value) > 0)
+			end = middle;
+		else
+			return true;
+	}
+	return false;
+}
+
 bool ks_spans_equal(const struct ks_spans *a, const struct ks_spans *b)
 {
 	return a->count == b->count &&

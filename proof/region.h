@@ -74,6 +74,7 @@ int ks_spans_intersect(struct ks_pool *pool, const struct ks_spans *a, const str
 int ks_spans_subtract(struct ks_pool *pool, const struct ks_spans *a, const struct ks_spans *b, __u64 *steps,
 		      struct ks_spans *left);
 
+bool ks_spans_hold(const struct ks_spans *spans, const __u64 value[2]);
 bool ks_spans_overlap(const struct ks_spans *a, const struct ks_spans *b, __u64 *steps);
 bool ks_spans_equal(const struct ks_spans *a, const struct ks_spans *b);
 

@@ -7,6 +7,7 @@
 
 #include "core/header/packet.h"
 #include "proof/condition.h"
+#include "proof/unasked.h"
 
 #define SELF (1ULL << KS_ZONE_SELF)
 #define FLAGS_KNOWN                                                                                                    \
@@ -38,7 +39,7 @@ __u64 ks_policy_zone_bits(const struct ks_policy *policy)
 	return bits;
 }
 
-static int claim_add(struct ks_space *space, const struct ks_region *region, __u32 entry, bool vague)
+int ks_space_claim(struct ks_space *space, const struct ks_region *region, __u32 entry, bool vague)
 {
 	if (ks_region_is_empty(region))
 		return 0;
@@ -53,57 +54,6 @@ static int claim_add(struct ks_space *space, const struct ks_region *region, __u
 	}
 	space->claims[space->count++] = (struct ks_claim){ .region = *region, .entry = entry, .vague = vague };
 	return 0;
-}
-
-/* --- packets that do not come to the rules --- */
-
-static const struct ks_range ipv4_groups[] = { { .lo = { 0, 0xe0000000U }, .hi = { 0, 0xffffffffU } } };
-static const struct ks_range ipv6_groups[] = { { .lo = { 0xffULL << 56, 0 }, .hi = { ~0ULL, ~0ULL } } };
-
-static const struct ks_range port_zero[] = { { .lo = { 0, 0 }, .hi = { 0, 0 } } };
-
-/* Ports that no packet has (core/header/): TCP and SCTP have none at either end, UDP and UDP-Lite none to send to. */
-static int add_ports(struct ks_space *space, const struct ks_region *all)
-{
-	static const struct {
-		__u8 proto, dim;
-	} without[] = {
-		{ KS_PROTO_TCP, KS_DIM_SPORT },	 { KS_PROTO_TCP, KS_DIM_DPORT }, { KS_PROTO_SCTP, KS_DIM_SPORT },
-		{ KS_PROTO_SCTP, KS_DIM_DPORT }, { KS_PROTO_UDP, KS_DIM_DPORT }, { KS_PROTO_UDPLITE, KS_DIM_DPORT },
-	};
-	int err = 0;
-
-	for (size_t i = 0; !err && i < KS_ARRAY_SIZE(without); i++) {
-		struct ks_region region = *all;
-
-		memset(region.proto, 0, sizeof(region.proto));
-		region.proto[without[i].proto / 64] = 1ULL << without[i].proto % 64;
-		region.dim[without[i].dim] = (struct ks_spans){ port_zero, 1 };
-		err = claim_add(space, &region, KS_CLAIM_NOBODY, false);
-	}
-	return err;
-}
-
-/* The box's own talk with itself, which passes by no guarded interface, sources that are groups, and ports that are none. */
-static int add_nobody(struct ks_space *space)
-{
-	int err = 0;
-
-	for (size_t i = 0; !err && i < KS_ARRAY_SIZE(families); i++) {
-		struct ks_region region;
-
-		ks_region_fill(&region, families[i], ks_policy_zone_bits(space->policy));
-		region.from = region.to = SELF;
-		err = claim_add(space, &region, KS_CLAIM_NOBODY, false);
-		region.from = region.to = ks_policy_zone_bits(space->policy);
-		region.dim[KS_DIM_SRC] = (struct ks_spans){ families[i] == KS_IPV4 ? ipv4_groups : ipv6_groups, 1 };
-		if (!err)
-			err = claim_add(space, &region, KS_CLAIM_NOBODY, false);
-		region.dim[KS_DIM_SRC] = *ks_spans_all(KS_DIM_SRC, families[i]);
-		if (!err)
-			err = add_ports(space, &region);
-	}
-	return err;
 }
 
 /* --- addresses --- */
@@ -299,7 +249,7 @@ static int claims_multiply(struct ks_space *space, const struct ks_region *regio
 			made.out &= src->list[i].out & dst->list[j].out;
 			if (dst->list[j].own) /* its own address is where it is */
 				made.to &= SELF;
-			err = claim_add(space, &made, entry, vague || src->vague || dst->vague);
+			err = ks_space_claim(space, &made, entry, vague || src->vague || dst->vague);
 		}
 	}
 	return err;
@@ -346,9 +296,11 @@ int ks_space_join(struct ks_space *space, const struct ks_policy *policy, enum k
 
 	space->policy = policy;
 	space->side = side;
-	err = add_nobody(space);
+	err = ks_unasked_add(space);
 	for (__u32 i = entries.first; !err && i < entries.first + entries.count; i++)
 		err = ks_space_add(space, &policy->rules[i], i);
+	if (!err)
+		err = ks_unasked_add_last(space);
 	for (size_t i = first; i < space->count; i++)
 		space->claims[i].side = side;
 	return err;
@@ -357,7 +309,7 @@ int ks_space_join(struct ks_space *space, const struct ks_policy *policy, enum k
 int ks_space_init_with(struct ks_space *space, const struct ks_policy *policy, enum ks_list list,
 		       const struct ks_variables *variables)
 {
-	*space = (struct ks_space){ .policy = policy, .list = list, .zones = ks_policy_zone_bits(policy) };
+	*space = (struct ks_space){ .zones = ks_policy_zone_bits(policy), .list = list, .is_whole = true };
 	if (variables)
 		space->variables = *variables;
 	return ks_space_join(space, policy, list, 0);
@@ -365,7 +317,8 @@ int ks_space_init_with(struct ks_space *space, const struct ks_policy *policy, e
 
 int ks_space_init(struct ks_space *space, const struct ks_policy *policy, enum ks_list list)
 {
-	return ks_space_init_with(space, policy, list, NULL);
+	*space = (struct ks_space){ .zones = ks_policy_zone_bits(policy), .list = list };
+	return ks_space_join(space, policy, list, 0);
 }
 
 void ks_space_fini(struct ks_space *space)

@@ -38,14 +38,20 @@ struct ks_variables {
 /* A region of an entry of the rule table. */
 struct ks_claim {
 	struct ks_region region;
-	__u32 entry; /* index in ks_policy.rules, KS_CLAIM_NOBODY for packets that do not come to the rules */
+	__u32 entry; /* index in ks_policy.rules, or one of the two below */
 	__u8 side; /* of two policies in one space (proof/diff.h): which */
 	bool vague;
 };
 
-#define KS_CLAIM_NOBODY 0xffffffffU
+#define KS_CLAIM_NOBODY 0xffffffffU /* packets that are dropped, or do not come by, whatever the rules say */
+#define KS_CLAIM_PASSING 0xfffffffeU /* packets that pass though no rule allows them */
 
-/* The claims of a list, in the order in which its rules are asked. Before them stand those of nobody. */
+static inline bool ks_claim_is_rule(const struct ks_claim *claim)
+{
+	return claim->entry < KS_CLAIM_PASSING;
+}
+
+/* The claims of a list, in the order in which its rules are asked. Around them stand those of no rule (proof/unasked.h). */
 struct ks_space {
 	const struct ks_policy *policy;
 	enum ks_list list;
@@ -54,6 +60,7 @@ struct ks_space {
 	struct ks_claim *claims;
 	size_t count, room;
 	__u8 side; /* of the policy whose claims are added */
+	bool is_whole; /* claims of all that is decided without rules stand there */
 	struct ks_variables variables;
 	struct ks_pool pool; /* ranges that are not in the policy's tables */
 };
@@ -69,7 +76,7 @@ static inline struct ks_rule_list ks_list_of(const struct ks_policy *policy, enu
 /* Makes it; the policy must outlive it. Returns 0 or -ENOMEM. */
 int ks_space_init(struct ks_space *space, const struct ks_policy *policy, enum ks_list list);
 
-/* As above, with variables that have their bits already; NULL: none. */
+/* As above, with all that is decided without rules, and with variables that have their bits already; NULL: none. */
 int ks_space_init_with(struct ks_space *space, const struct ks_policy *policy, enum ks_list list,
 		       const struct ks_variables *variables);
 void ks_space_fini(struct ks_space *space);
@@ -82,6 +89,9 @@ KS_SCOPED_STRUCT(ks_auto_space, struct ks_space, ks_space_fini)
  * addresses are the same if they have the same names. Returns 0 or -ENOMEM.
  */
 int ks_space_join(struct ks_space *space, const struct ks_policy *policy, enum ks_list list, __u8 side);
+
+/* Adds one claim, if it has packets. Returns 0 or -ENOMEM. */
+int ks_space_claim(struct ks_space *space, const struct ks_region *region, __u32 entry, bool vague);
 
 /* Adds the claims of an entry that is in no list, such as a question's. Returns 0 or -ENOMEM. */
 int ks_space_add(struct ks_space *space, const struct ks_rule *rule, __u32 entry);

@@ -7,20 +7,16 @@
 #include <string.h>
 
 #include "core/header/icmp.h"
+#include "core/header/neighbour.h"
 #include "core/header/packet.h"
-#include "core/network.h"
 #include "core/track/track.h"
 #include "policy/condition.h"
 #include "policy/print.h"
-#include "policy/value.h"
 #include "proof/condition.h"
+#include "proof/host.h"
 #include "text/names.h"
 
 #define USUAL_PORT 40000U /* of who asks */
-#define RANGES_TRIED 64U
-#define IPV4_FIRST 0x01000000U /* below it is "this network" */
-#define IPV4_LOOPBACK 127U
-#define IPV4_RESERVED 240U
 
 /* --- choosing --- */
 
@@ -53,26 +49,11 @@ static __u8 proto_choose(const struct ks_region *region)
 	return 0;
 }
 
-static bool spans_hold(const struct ks_spans *spans, const __u64 value[2])
-{
-	for (__u32 begin = 0, end = spans->count; begin < end;) {
-		__u32 middle = begin + (end - begin) / 2;
-
-		if (ks_value_compare(spans->list[middle].hi, value) < 0)
-			begin = middle + 1;
-		else if (ks_value_compare(spans->list[middle].lo, value) > 0)
-			end = middle;
-		else
-			return true;
-	}
-	return false;
-}
-
 static bool number_is_in(const struct ks_spans *spans, unsigned number)
 {
 	const __u64 value[2] = { 0, number };
 
-	return spans_hold(spans, value);
+	return ks_spans_hold(spans, value);
 }
 
 /* The number `usual`, if the spans have it, else their first one; 0 only if there is no other. */
@@ -101,183 +82,9 @@ static __u16 type_choose(const struct ks_spans *spans, __u8 family)
 	return (__u16)spans->list[0].lo[1];
 }
 
-/* An end of the packet, whose address is chosen. */
-struct end {
-	const struct ks_policy *policy;
-	const struct ks_spans *spans;
-	const struct ks_addr *other; /* the address of the other end, if it was chosen */
-	__u8 family, zone, peer; /* its zone, and that of the other end */
-	bool is_source;
-};
-
-/* Returns true if the policy says which addresses of a family the box has. */
-static bool has_addresses(const struct ks_config *config, __u8 family)
+bool ks_witness_is_of_router(const struct ks_witness *witness)
 {
-	for (unsigned zone = 0; zone < KS_ZONE_MAX; zone++) {
-		const struct ks_addr *own = &config->address[zone][family == KS_IPV6];
-
-		if (own->d[0] | own->d[1])
-			return true;
-	}
-	return false;
-}
-
-/* Returns true if a host of the zone may have the address. */
-static bool is_usual(const struct end *end, const struct ks_addr *addr)
-{
-	const struct ks_network *network = ks_network_find(&end->policy->config, addr, end->family);
-	const __u8 *b = addr->b;
-
-	if (ks_addr_is_on_link(addr, end->family) || (end->other && ks_addr_equal(end->other, addr)))
-		return false;
-	if (end->family == KS_IPV4 && (b[IPV4_FIRST_BYTE] == IPV4_LOOPBACK || b[IPV4_FIRST_BYTE] >= IPV4_RESERVED))
-		return false;
-	if (end->zone == KS_ZONE_SELF)
-		return ks_config_has_address(&end->policy->config, addr, end->family) ||
-		       !has_addresses(&end->policy->config, end->family);
-	if (ks_config_has_address(&end->policy->config, addr, end->family))
-		return false;
-	return (!network || network->zone == end->zone) && !(network && ks_network_is_broadcast(network, addr));
-}
-
-static bool address_try(const struct end *end, const __u64 value[2], struct ks_addr *addr)
-{
-	if (!spans_hold(end->spans, value))
-		return false;
-	ks_addr_from_value(value, end->family, addr);
-	return is_usual(end, addr);
-}
-
-/* Tries the first addresses of a range: that of a network and the host behind it; and the last one. */
-static bool range_try(const struct end *end, const struct ks_range *range, struct ks_addr *addr)
-{
-	__u64 value[2] = { range->lo[0], range->lo[1] + 1 };
-
-	if (ks_value_compare(value, range->hi) <= 0 && value[1] && address_try(end, value, addr))
-		return true;
-	value[1]++;
-	if (ks_value_compare(value, range->hi) <= 0 && value[1] > 1 && address_try(end, value, addr))
-		return true;
-	return address_try(end, range->lo, addr) || address_try(end, range->hi, addr);
-}
-
-/* An address of the box in the zone of the other end, or in any. */
-static bool own_choose(const struct end *end, struct ks_addr *addr)
-{
-	const struct ks_config *config = &end->policy->config;
-	__u64 value[2];
-
-	for (unsigned i = 0; i < 2 * KS_ZONE_MAX; i++) {
-		const struct ks_addr *own = &config->address[(end->peer + i) % KS_ZONE_MAX][end->family == KS_IPV6];
-
-		ks_addr_to_value(own, end->family, value);
-		if ((own->d[0] | own->d[1]) && address_try(end, value, addr))
-			return true;
-	}
-	return false;
-}
-
-/* An address of a network of the zone. */
-static bool home_choose(const struct end *end, struct ks_addr *addr)
-{
-	const struct ks_config *config = &end->policy->config;
-
-	for (__u32 i = 0; i < config->networks; i++) {
-		const struct ks_network *network = &config->network[i];
-		struct ks_prefix prefix = { .addr = network->addr, .family = network->family, .length = network->bits };
-		struct ks_range range;
-
-		if (network->zone != end->zone || network->family != end->family)
-			continue;
-		ks_prefix_range(&prefix, &range);
-		for (__u32 j = 0; j < KS_MIN(end->spans->count, RANGES_TRIED); j++) {
-			const struct ks_range *span = &end->spans->list[j];
-			struct ks_range both = range;
-
-			if (ks_value_compare(span->lo, both.lo) > 0)
-				memcpy(both.lo, span->lo, sizeof(both.lo));
-			if (ks_value_compare(span->hi, both.hi) < 0)
-				memcpy(both.hi, span->hi, sizeof(both.hi));
-			if (ks_value_compare(both.lo, both.hi) <= 0 && range_try(end, &both, addr))
-				return true;
-		}
-	}
-	return false;
-}
-
-/* An address that is for examples (RFC 5737, RFC 3849): of whoever asks, and of whom he asks. */
-static bool example_choose(const struct end *end, struct ks_addr *addr)
-{
-	static const __u64 examples[2][2][2] = {
-		{ { 0, 0xcb007101U }, { 0, 0xc6336401U } }, /* 203.0.113.1, 198.51.100.1 */
-		{ { 0x20010db800020000U, 1 }, { 0x20010db800010000U, 1 } },
-	};
-
-	return address_try(end, examples[end->family == KS_IPV6][end->is_source], addr);
-}
-
-static void address_choose(const struct end *end, struct ks_addr *addr)
-{
-	static const struct ks_range usual = { .lo = { 0, IPV4_FIRST }, .hi = { 0, IPV4_FIRST } };
-
-	if (end->zone == KS_ZONE_SELF && own_choose(end, addr))
-		return;
-	if (end->zone >= KS_ZONE_FIRST && home_choose(end, addr))
-		return;
-	if (example_choose(end, addr) || (end->family == KS_IPV4 && range_try(end, &usual, addr)))
-		return;
-	for (__u32 i = 0; i < KS_MIN(end->spans->count, RANGES_TRIED); i++) {
-		if (range_try(end, &end->spans->list[i], addr))
-			return;
-	}
-	ks_addr_from_value(end->spans->list[0].lo, end->family, addr);
-}
-
-/* The set of own addresses that a variable is, NULL if it is none. */
-static const struct ks_set *own_set(const struct ks_policy *policy, const struct ks_variable_set *set)
-{
-	for (size_t i = 0; set->is_own && i < policy->address_set_count; i++) {
-		const struct ks_address_set *own = &policy->address_sets[i];
-
-		if (strcmp(ks_policy_zone_name(policy, own->zone), set->name) == 0)
-			return &policy->sets[own->set];
-	}
-	return NULL;
-}
-
-/* The addresses of the first set of own addresses that the packet's destination must be in. */
-static void own_spans(const struct ks_space *space, __u64 in, __u8 family, enum ks_dim dim, struct ks_spans *spans)
-{
-	for (; in; in &= in - 1) {
-		const struct ks_variable_set *set = &space->variables.set[__builtin_ctzll(in)];
-		const struct ks_set *own = own_set(space->policy, set);
-
-		if (!own || set->dim != dim || !(family == KS_IPV4 ? own->count4 : own->count6))
-			continue;
-		*spans = (struct ks_spans){ space->policy->ranges + (family == KS_IPV4 ? own->first4 : own->first6),
-					    family == KS_IPV4 ? own->count4 : own->count6 };
-		return;
-	}
-}
-
-static void addresses_choose(const struct ks_space *space, const struct ks_region *region, struct ks_witness *witness)
-{
-	struct ks_spans src = region->dim[KS_DIM_SRC], dst = region->dim[KS_DIM_DST];
-	struct end end = { .policy = space->policy,
-			   .spans = &dst,
-			   .family = region->family,
-			   .zone = witness->to,
-			   .peer = witness->from };
-
-	own_spans(space, ks_witness_members(witness), region->family, KS_DIM_SRC, &src);
-	own_spans(space, ks_witness_members(witness), region->family, KS_DIM_DST, &dst);
-	address_choose(&end, &witness->tuple.dst);
-	end.spans = &src;
-	end.zone = witness->from;
-	end.peer = witness->to;
-	end.other = &witness->tuple.dst;
-	end.is_source = true;
-	address_choose(&end, &witness->tuple.src);
+	return witness->tuple.proto == KS_PROTO_ICMPV6 && ks_neighbour_is_ruled(witness->icmp >> KS_ICMP_TYPE_SHIFT);
 }
 
 /* --- words --- */
@@ -372,6 +179,8 @@ void ks_witness_write(const struct ks_policy *policy, struct ks_witness *witness
 	else if (tuple->proto == KS_PROTO_DCCP)
 		strcpy(more, " request");
 	facts_write(witness, more);
+	if (ks_witness_is_of_router(witness) && !has_fact(witness, KS_CONDITION_TTL))
+		snprintf(more + strlen(more), sizeof(more) - strlen(more), " ttl %u", KS_ROUTER_TTL);
 	snprintf(witness->text, sizeof(witness->text), "%s %s > %s %s %s%s%s",
 		 ks_policy_zone_name(policy, witness->from),
 		 ks_endpoint_text(&tuple->src, tuple->family, tuple->sport, src),
@@ -396,7 +205,7 @@ void ks_witness_choose(const struct ks_space *space, const struct ks_region *reg
 	}
 	if (ks_proto_is_icmp(witness->tuple.proto))
 		witness->icmp = type_choose(&region->dim[KS_DIM_ICMP], region->family);
-	addresses_choose(space, region, witness);
+	ks_hosts_choose(space, region, witness);
 	ks_witness_write(space->policy, witness);
 }
 

@@ -30,6 +30,9 @@ void ks_witness_choose(const struct ks_space *space, const struct ks_region *reg
 /* Writes its words anew, after its zones were changed to those of a policy. */
 void ks_witness_write(const struct ks_policy *policy, struct ks_witness *witness);
 
+/* Returns true for a router's advertisement or redirect, which comes by one TTL only. */
+bool ks_witness_is_of_router(const struct ks_witness *witness);
+
 /* Gives empty sets of own addresses one of each family, from those for examples, so that packets to them can be shown. */
 void ks_witness_invent_addresses(struct ks_policy *policy);
 

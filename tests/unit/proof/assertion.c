@@ -41,6 +41,11 @@ static void test_holds(void **state)
 		"always lan > wan tcp port { 80, 443 } source 10.0.0.0/24",
 		"always wan > lan tcp port 22 source @d",
 		"never none > any",
+		"never wan > self icmpv6", /* neighbours pass, but whoever does not name them means rules */
+		"never wan > self icmp type 99",
+		"never lan > self icmpv6 type redirect",
+		"always lan > self icmpv6 type neighbour-solicitation",
+		"always wan > lan family ipv4 proto igmp",
 		"always lan > wan tcp", /* a rule with flags S/SA would do: others open no connection */
 		"always lan > self tcp port 25",
 		"never lan > self tcp port 25 flags A/SA",
@@ -68,6 +73,11 @@ static void test_refuted(void **state)
 		{ "always lan > wan", "not from lan to wan", "no rule allows them; such as lan 10.0.0.1 > wan" },
 		{ "always lan > wan destination address of wan", "no packet of this kind", "" },
 		{ "always lan > wan tcp source 127.0.0.1", "comes to the rules as the first one of a connection", "" },
+		{ "never wan > self icmpv6 type router-advertisement", "type 134 code 0",
+		  "no rule denies them: neighbours, routers and multicast listeners pass; such as wan fe80::1 > self "
+		  "ff02::1" },
+		{ "never lan > self icmpv6 type { neighbour-advertisement, echo-request }", "icmpv6 type", "pass" },
+		{ "always wan > lan icmp type 99", "comes to the rules as the first one of a connection", "" },
 		{ "always lan > wan tcp port 0", "comes to the rules as the first one of a connection", "" },
 		{ "always lan > wan tcp flags A/SA", "comes to the rules as the first one of a connection", "" },
 		{ "always lan > self tcp port 25-26", "tcp port 26", "no rule allows them; such as" },

@@ -79,6 +79,10 @@ static int class_check(const struct ks_diff_class *class, void *arg)
 	struct pairs *pairs = arg;
 	const struct ks_diff_outcome *a = &class->outcome[KS_DIFF_BEFORE], *b = &class->outcome[KS_DIFF_AFTER];
 
+	ks_auto_free char *text = ks_regions_text(class->space, class->region, class->regions);
+
+	if (class->vague)
+		fail_msg("perhaps %s of\n%s\n%s", text, pairs->text[KS_DIFF_BEFORE], pairs->text[KS_DIFF_AFTER]);
 	assert_true(class->differs != 0);
 	assert_true(class->regions > 0);
 	if (class->list == KS_LIST_FILTER)
@@ -215,7 +219,7 @@ static void test_classes(void **state)
 		  KS_DIFFERS_VERDICT, "from lan to wan tcp ttl 1-9 ttl not 1-8" },
 		{ ZONES "allow from lan to wan udp length 1-200\n", ZONES "allow from lan to wan udp\n",
 		  KS_DIFFERS_VERDICT, "from lan to wan udp length not 1-200" },
-		{ ZONES "allow from lan to wan udp\n", ZONES "deny mark 7\nallow from lan to wan udp\n",
+		{ ZONES "allow from lan to wan udp\n", ZONES "deny udp mark 7\nallow from lan to wan udp\n",
 		  KS_DIFFERS_VERDICT, "from lan to wan udp mark 0x7" },
 		{ ZONES "allow from lan to wan\nnat from lan to wan masquerade\n",
 		  ZONES "allow from lan to wan\nnat from lan to wan source 10.0.0.0/8 dscp ef exempt\n"
@@ -240,6 +244,83 @@ static void test_classes(void **state)
 		if (stats.classes != (list[i].differs != 0))
 			fail_msg("%u classes, %u not shown, of\n%s\n%s", stats.classes, stats.unshown, list[i].before,
 				 list[i].after);
+	}
+}
+
+/* Rules that are added, of which only some packets come to them: each is shown by one of those. */
+static const struct shown {
+	const char *wan, *rule, *packet;
+} shown[] = {
+	{ "203.0.113.1", "allow to lan source 203.0.113.1", "self 203.0.113.1" }, /* the box's own, from nowhere else */
+	{ "2001:db8:1::1", "allow from lan to wan family ipv6",
+	  "lan [2001:db8:1::2]" }, /* the usual example is the box's */
+	{ "2001:db8:1::1", "allow from lan to wan family ipv6 destination 2001:db8:2::/64", "> wan [2001:db8:2:" },
+	{ "203.0.113.1", "allow from wan to lan source { ::/0, not 2001:db8::/32 }", "wan [2" },
+	{ "203.0.113.1", "allow from wan to lan source { ::/8, fd00::/8 }", "wan [fd00::1]" },
+	{ "203.0.113.1", "allow from wan to lan source ::/8", "wan [" },
+	{ "203.0.113.1", "allow from wan to lan source { 0.0.0.0/1, 203.0.113.1 }", "wan 1.0.0.0" },
+	{ "203.0.113.1", "allow from wan to lan source { 127.0.0.0/8, 8.8.8.8 }", "wan 8.8.8.8" },
+	{ "203.0.113.1", "redirect from { lan, wan } udp port 53 to port 3128",
+	  "wan 198.51.100.1" }, /* lan has no address */
+	{ "203.0.113.1", "deny from wan icmpv6 type router-advertisement",
+	  "wan fe80::1 > self ff02::1 icmpv6 type 134" },
+	{ "203.0.113.1", "allow from lan to self icmpv6 type redirect", "lan fe80::1 > self fe80::2 icmpv6 type 137" },
+};
+
+static int shown_check(const struct ks_diff_class *class, void *arg)
+{
+	const struct shown *one = arg;
+
+	if (class->vague || !strstr(class->witness.text, one->packet))
+		fail_msg("%s: %s", one->rule, class->witness.text);
+	return 0;
+}
+
+static void test_shown(void **state)
+{
+	for (size_t i = 0; i < KS_ARRAY_SIZE(shown); i++) {
+		ks_auto_policy struct ks_policy *a = NULL, *b = NULL;
+		ks_auto_diags struct ks_diags diags = { 0 }, more = { 0 };
+		struct ks_diff_stats stats;
+		char text[2][512] = { 0 };
+
+		for (int side = 0; side < 2; side++)
+			snprintf(text[side], sizeof(text[side]),
+				 "zone lan { eth1 }\nzone wan { eth0, address %s }\n%s\n", shown[i].wan,
+				 side ? shown[i].rule : "");
+		assert_int_equal(ks_policy_load_text(text[0], strlen(text[0]), "a", NULL, &a, &diags), 0);
+		if (ks_policy_load_text(text[1], strlen(text[1]), "b", NULL, &b, &more))
+			fail_msg("%s", more.list[0].message);
+		assert_int_equal(ks_diff_policies(a, b, shown_check, (void *)&shown[i], &stats), 0);
+		if (stats.classes != 1)
+			fail_msg("%s: %u classes", shown[i].rule, stats.classes);
+	}
+}
+
+/* No packet comes to these, whatever they say. */
+static void test_nobody(void **state)
+{
+	static const char *const rules[] = {
+		"allow from wan source 203.0.113.1",
+		"allow from wan to lan source { 127.0.0.1, ::1, ::ffff:0:0/96 }",
+		"allow from self to self",
+		"allow icmp type 99",
+		"allow icmpv6 type 200",
+		"deny icmpv6 type neighbour-solicitation",
+		"allow icmpv6 type redirect source 2001:db8::/32",
+	};
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(rules); i++) {
+		ks_auto_policy struct ks_policy *a = NULL, *b = NULL;
+		ks_auto_diags struct ks_diags diags = { 0 }, more = { 0 };
+		const struct shown none = { .rule = rules[i], .packet = "none" };
+		char text[512];
+
+		snprintf(text, sizeof(text), ZONES "%s\n", rules[i]);
+		assert_int_equal(ks_policy_load_text(ZONES, strlen(ZONES), "a", NULL, &a, &diags), 0);
+		if (ks_policy_load_text(text, strlen(text), "b", NULL, &b, &more))
+			fail_msg("%s", more.list[0].message);
+		assert_int_equal(ks_diff_policies(a, b, shown_check, (void *)&none, NULL), 0);
 	}
 }
 
@@ -298,9 +379,8 @@ static void test_perhaps(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_classes),
-		cmocka_unit_test(test_perhaps),
-		cmocka_unit_test(test_exact),
+		cmocka_unit_test(test_classes), cmocka_unit_test(test_shown), cmocka_unit_test(test_nobody),
+		cmocka_unit_test(test_perhaps), cmocka_unit_test(test_exact),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
