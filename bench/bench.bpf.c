@@ -23,6 +23,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "core/table/flow.h"
+#include "core/header/checksum.h"
 #include "core/header/packet.h"
 #include "bench/flows.h"
 
@@ -30,6 +31,9 @@
 #define SHARED __attribute__((visibility("default")))
 #define TARGET 0
 #define TRANSPORT_LEN 4 /* the ports */
+#define IPV4_TTL_AT 8
+#define IPV4_SUM_AT 10
+#define IPV4_DST_AT 16
 
 struct peer_state {
 	struct bpf_spin_lock lock;
@@ -61,6 +65,7 @@ __u32 bench_next SHARED = 0; /* the next flow, when they are taken in turn */
 __u32 bench_lanes SHARED = 0; /* processors that run at a time, each with flows of its own; 0: one, with all */
 __u64 bench_lane[LANES_MAX][LANE_WORDS] SHARED = {}; /* random sequences, each alone on its cache line */
 __u8 bench_reply SHARED = 0; /* packets go to the opener */
+__be32 bench_outer SHARED = 0; /* ... who is known by this address to those who answer; 0: by his own */
 __u64 bench_state SHARED = 1; /* of the random sequence */
 __u32 bench_device SHARED = 0; /* where generated frames go */
 __u8 bench_template[BENCH_FRAME] SHARED = {}; /* of generated frames */
@@ -210,6 +215,16 @@ static ks_inline void source_write(void *data)
 	sum_move(data + BENCH_L4_OFF + 16, end);
 }
 
+/* The same address for all openers, as they are known behind a masquerade that leaves them their ports. */
+static ks_inline void outer_write(__u8 *ip)
+{
+	__be32 *dst = (__be32 *)(ip + IPV4_DST_AT);
+	__u16 *sum = (__u16 *)(ip + IPV4_SUM_AT);
+
+	*sum = ks_checksum_apply(*sum, ks_checksum_diff32(*dst, bench_outer));
+	*dst = bench_outer;
+}
+
 /* The frames are recycled, so everything that the way changes is written again: the addresses of the link, the TTL; all of it, by an answer. */
 PROGRAM("xdp")
 int bench_generate(struct xdp_md *xdp)
@@ -223,11 +238,11 @@ int bench_generate(struct xdp_md *xdp)
 		source_write(data);
 	else if (!flow_write(data, end))
 		return XDP_ABORTED;
+	if (bench_outer)
+		outer_write(data + BENCH_IP_OFF);
 	return bpf_redirect(bench_device, 0);
 }
 
-#define IPV4_TTL_AT 8
-#define IPV4_SUM_AT 10
 #define TTL_UNIT 0x0100
 
 static ks_inline void ttl_spend(__u8 *ip)

@@ -4,7 +4,8 @@
  * sends them: an XDP program in live-frame test mode redirects frames into a
  * veth device, as fast as the other end takes them; bounded by --count. With
  * --sustain at --rate, for --seconds. --tcp: SYNs; with --address and --port from
- * random sources to there.
+ * random sources to there. --reply with --address: answers to openers who are
+ * masqueraded as that address.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -107,13 +108,14 @@ int bench_flood(const struct bench_opts *opts)
 		return bench_fail(-EINVAL, "--address");
 	if (opts->summed)
 		bench_datagram_sum(frame);
-	if (target)
+	if (target && !opts->reply)
 		bench_syn_aim(frame, target, (__u16)opts->port);
 	err = bench_programs_init(&programs, BENCH_HOOK_XDP, 1);
 	if (err)
 		return bench_fail(err, "cannot load the generator");
 	memcpy(programs.skeleton->bss->bench_template, frame, sizeof(programs.skeleton->bss->bench_template));
-	programs.skeleton->bss->bench_fixed = target != 0;
+	programs.skeleton->bss->bench_fixed = target && !opts->reply;
+	programs.skeleton->bss->bench_outer = opts->reply ? target : 0;
 	programs.skeleton->bss->bench_device = device;
 	programs.skeleton->bss->bench_reply = opts->reply;
 	/* `fresh`: each flow in turn, else at random. */

@@ -192,10 +192,11 @@ class Lab:
         raise RuntimeError(f"keepstate did not start: {log.read_text()[-500:]}")
 
 
-def small_packets(lab, flows, count, answered=True, ready=None, **options):
+def small_packets(lab, flows, count, answered=True, outer=None, ready=None, **options):
     """Packets that arrive in a second of one core, of flows that both sides have spoken on (or only the client).
 
-    `ready` is called when they can arrive; options are those of the generator.
+    The server answers to `outer`, the address that the client has there, who must have kept its ports: else nearly no answer arrives,
+    and there is no figure. `ready` is called when packets can arrive; options are those of the generator.
     """
     sinks = [lab.start(role, lab.bench.command("sink", device="eth0")) for role in ("client", "server")]
     try:
@@ -203,7 +204,7 @@ def small_packets(lab, flows, count, answered=True, ready=None, **options):
             ready(lab)
         for role, sink in (("client", sinks[1]), ("server", sinks[0]))[:1 + answered]:
             before = lab.counted(sink)
-            lab.flood(role, flows=flows, count=flows, fresh=True, **options)
+            lab.flood(role, flows=flows, count=flows, fresh=True, address=outer if role == "server" else None, **options)
             arrived = lab.counted(sink) - before
             if arrived < 0.99 * flows:
                 raise RuntimeError(f"only {arrived:,} of {flows:,} opening frames from the {role} arrived")
