@@ -88,6 +88,17 @@ static ks_inline bool fits_frame(const struct ks_packet *pkt)
 	return pkt->wire_len == ETH_HEADER_LEN + pkt->l3_len || pkt->wire_len <= ETH_FRAME_MIN;
 }
 
+/*
+ * Returns true if the packet is left to the kernel for what it says about its connection. Of TCP that is who begins one: the kernel may
+ * have to learn who his neighbours are. What answers and ends it is a packet like any other: its flow has judged it.
+ */
+static ks_inline bool is_telling(const struct ks_packet *pkt)
+{
+	if (ks_likely(pkt->tuple.proto == KS_PROTO_TCP))
+		return (pkt->tcp_flags & (KS_TCP_SYN | KS_TCP_ACK)) == KS_TCP_SYN;
+	return ks_track_is_telling(pkt);
+}
+
 ks_inlined bool way_is_plain(const struct ks_inspection *insp)
 {
 	const struct ks_packet *pkt = &insp->pkt;
@@ -98,7 +109,7 @@ ks_inlined bool way_is_plain(const struct ks_inspection *insp)
 	if (pkt->flags & ~(KS_PKT_ICMP_QUERY | KS_PKT_ICMP_ANSWER) || pkt->link != KS_LINK_ETHERNET ||
 	    pkt->l3_off != ETH_HEADER_LEN || pkt->l4_off != ETH_HEADER_LEN + header)
 		return false;
-	return pkt->hop_limit > 1 && !ks_track_is_telling(pkt);
+	return pkt->hop_limit > 1 && !is_telling(pkt);
 }
 
 /* Returns true if the kernel, besides that it has a route, would take the packet from where it comes. */

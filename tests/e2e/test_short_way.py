@@ -8,7 +8,7 @@ import time
 import pytest
 from lab import CLIENT4, PATIENCE, SERVER4, Firewall, masquerade, wait_for
 from natlab import checksums_in_software
-from ways import RULES, SERVER, Chain, EveryWay, Way, download, large, spread, upload, url
+from ways import ON_ONE_CPU, RULES, SERVER, Chain, EveryWay, Way, download, large, spread, upload, url
 
 POLICY = """\
 zone lan { lan0, antispoof off }
@@ -108,6 +108,20 @@ def test_on_does_not_care(lab, way):
             before = chain.packets()
             assert lab.client.ping(SERVER4, count=20) == 20
             assert chain.packets() - before < 20
+    finally:
+        way.use()
+
+
+def test_answers_and_ends_go_it(lab, way):
+    """A SYN+ACK and a FIN are sent on like data: of a connection a chain of somebody else sees the SYN."""
+    way.use("on")
+    try:
+        with Chain(lab.gateway, "tcp flags & ack == ack tcp flags & (syn | fin) != 0") as chain:
+            wait_for(way.is_safe)
+            done = lab.client.run(*ON_ONE_CPU, "curl", "-sS", "--max-time", PATIENCE, "-H", "Connection: close", "-o", "/dev/null",
+                                  url(SERVER4, "?[1-20]"), check=True)
+            assert not done.stderr
+            assert chain.packets() < 40  # of 60: three a connection
     finally:
         way.use()
 

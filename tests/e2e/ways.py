@@ -125,14 +125,14 @@ def spread(lab, cpus):
 
 
 class Chain:
-    """A chain of somebody else that counts what is forwarded, as long as the block lasts."""
+    """A chain of somebody else that counts what is forwarded, or what of it `match` says, as long as the block lasts."""
 
-    def __init__(self, host):
-        self.host = host
+    def __init__(self, host, match=""):
+        self.host, self.match = host, match
 
     def __enter__(self):
         self.host.run("nft", "add table inet others; add chain inet others seen { type filter hook forward priority 0; };"
-                      " add rule inet others seen counter", check=True)
+                      f" add rule inet others seen {self.match} counter", check=True)
         return self
 
     def __exit__(self, *_):
