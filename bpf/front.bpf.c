@@ -17,6 +17,7 @@
  */
 #include "bpf/front.bpf.h"
 #include "bpf/express.bpf.h"
+#include "bpf/lookup.bpf.h"
 #include "bpf/way.bpf.h"
 
 #include "core/front.h"
@@ -228,8 +229,11 @@ int ks_front(struct xdp_md *xdp)
 	if (!enter(xdp, scratch, guard))
 		return XDP_PASS;
 	ks_inspect_begin(&env, &scratch->insp, scratch->head);
-	if (scratch->insp.stage == KS_STAGE_FIND)
+	if (scratch->insp.stage == KS_STAGE_FIND) {
+		if (awake && !ks_test_mode)
+			lookup_fetch(&env, &scratch->insp.pkt.tuple);
 		ks_nat_find(&env, &scratch->insp);
+	}
 	if (express && scratch->insp.flow.found)
 		bpf_tail_call(xdp, &ks_front_stages, KS_FRONT_EXPRESS);
 	if (!awake || scratch->insp.flow.found || scratch->insp.flow.busy)

@@ -13,7 +13,7 @@
 #define SPAN_ALONE 0x40000000U
 
 /* clang-format off */
-struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1U << LOOKUP_BITS);
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 2U << LOOKUP_BITS);
 	 __type(key, __u32); __type(value, struct lookup); } ks_lookups MAP;
 /* clang-format on */
 
@@ -44,12 +44,29 @@ ks_inlined __u32 lookup_age(const struct ks_env *env, __u8 family)
 	return ((__u32)ks_load_acquire(&control->routes) * (__u32)LOOKUP_MULTIPLIER + span) << 1 | 1;
 }
 
-static ks_inline struct lookup *lookup_at(const struct ks_env *env, const struct ks_addr *addr, __u32 what)
+/* The place of an address: destinations have one half of the table, sources the other. */
+static ks_inline struct lookup *lookup_at(const struct ks_env *env, const struct ks_addr *addr, bool is_way)
 {
-	__u64 more = (__u64)env->scratch->relay.ifindex << 32 | what;
-	__u32 index = (__u32)(((addr->d[0] ^ addr->d[1] ^ more) * LOOKUP_MULTIPLIER) >> (64 - LOOKUP_BITS));
+	__u64 mixed = addr->d[0] ^ addr->d[1] ^ (__u64)env->scratch->relay.ifindex << 32;
+	__u32 index = (__u32)((mixed * LOOKUP_MULTIPLIER) >> (64 - LOOKUP_BITS)) | (__u32)is_way << LOOKUP_BITS;
 
 	return bpf_map_lookup_elem(&ks_lookups, &index);
+}
+
+static ks_inline bool what_is_way(__u32 what)
+{
+	return (what >> LOOKUP_QUESTION_SHIFT & LOOKUP_QUESTION_MASK) == LOOKUP_TO;
+}
+
+ks_inlined void lookup_fetch(const struct ks_env *env, const struct ks_tuple *tuple)
+{
+	const struct lookup *source = lookup_at(env, &tuple->src, false);
+	const struct lookup *way = lookup_at(env, &tuple->dst, true);
+
+	if (source)
+		ks_load_relaxed(&source->word);
+	if (way)
+		ks_load_relaxed(&way->word);
 }
 
 static ks_inline bool lookup_fits(const struct lookup *lookup, const struct ks_env *env, const struct ks_addr *addr,
@@ -66,7 +83,7 @@ ks_inlined bool lookup_find(struct ks_env *env, const struct ks_addr *addr, __u3
 
 	if (age == LOOKUP_NEVER)
 		return false;
-	lookup = lookup_at(env, addr, what);
+	lookup = lookup_at(env, addr, what_is_way(what));
 	if (!lookup)
 		return false;
 	word = ks_load_acquire(&lookup->word);
@@ -84,13 +101,13 @@ ks_inlined bool lookup_find(struct ks_env *env, const struct ks_addr *addr, __u3
 
 ks_inlined void lookup_keep(const struct ks_env *env, const struct ks_addr *addr, __u32 what, __u32 age, __u32 answer)
 {
-	bool is_way = (what >> LOOKUP_QUESTION_SHIFT & LOOKUP_QUESTION_MASK) == LOOKUP_TO;
+	bool is_way = what_is_way(what);
 	struct lookup *lookup;
 	__u32 word, version;
 
 	if (age == LOOKUP_NEVER)
 		return;
-	lookup = lookup_at(env, addr, what);
+	lookup = lookup_at(env, addr, is_way);
 	if (!lookup)
 		return;
 	word = ks_load_relaxed(&lookup->word);

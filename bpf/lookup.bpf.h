@@ -16,7 +16,7 @@
 
 #include "bpf/env.bpf.h"
 
-#define LOOKUP_BITS 17 /* of the number of places */
+#define LOOKUP_BITS 16 /* of the number of places that sources have, and destinations */
 #define LOOKUP_MULTIPLIER 0x9e3779b97f4a7c15ULL /* 2^64 divided by the golden ratio: Knuth, TAOCP 6.4 */
 #define LOOKUP_NEVER 0U /* the age of what is not kept */
 
@@ -50,6 +50,12 @@ static ks_inline __u32 lookup_what(const struct ks_env *env, __u8 family, enum l
 	return (family == KS_IPV6 ? LOOKUP_IS_IPV6 : 0) | question << LOOKUP_QUESTION_SHIFT |
 	       (env->scratch->insp.home.from & LOOKUP_ZONE_MASK) << LOOKUP_ZONE_SHIFT;
 }
+
+/*
+ * Reads the places of both ends of a packet, before anything is asked about them: so a CPU waits for their memory, and for that of
+ * the packet's flow, at a time, and not for one after the other.
+ */
+void lookup_fetch(const struct ks_env *env, const struct ks_tuple *tuple);
 
 /*
  * The age of an answer that is found from now on; LOOKUP_NEVER: none is to be kept. It is read before the answer is looked for, so
