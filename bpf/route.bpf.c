@@ -200,7 +200,7 @@ __u32 env_mtu(struct ks_env *env, const struct ks_inspection *insp)
 	return in && out ? KS_MIN(in, out) : in | out;
 }
 
-__u64 env_other_zones(struct ks_env *env, const struct ks_tuple *tuple, __u32 to)
+ks_inlined __u64 env_other_zones(struct ks_env *env, const struct ks_tuple *tuple, __u32 to)
 {
 	const struct ks_control *control = control_get();
 
@@ -311,7 +311,7 @@ static __attribute__((noinline)) bool home_find(struct ks_env *env, const struct
 	return zone == KS_ZONE_UNDECIDED || zones_agree(control, zone, from);
 }
 
-bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u32 from, bool by_route)
+ks_inlined bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u32 from, bool by_route)
 {
 	__u32 what, age = 0, home;
 

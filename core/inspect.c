@@ -51,7 +51,7 @@ static inline __u32 zone_to(const struct ks_inspection *insp)
 }
 
 /* Counts it by its reason and its zones. One that is held, or left to where it leaves, is counted by zones when that is over. */
-static inline void count(struct ks_env *env, const struct ks_inspection *insp)
+static ks_inline void count(struct ks_env *env, const struct ks_inspection *insp)
 {
 	__u32 pair = ks_zone_pair(insp->home.from, zone_to(insp)), bytes = insp->pkt.wire_len;
 

@@ -254,7 +254,7 @@ static ks_inline __u32 open_flow(struct ks_env *env, const struct ks_config *con
  * Returns true if the flow that begins again is the same as before, translation included. It is not if it was found by an
  * alias, for which the policy may have another destination now, if it was announced, or if the other side opens it.
  */
-static inline bool is_repeated(const struct ks_config *config, const struct ks_inspection *insp)
+static ks_inline bool is_repeated(const struct ks_config *config, const struct ks_inspection *insp)
 {
 	if (!insp->opening.replaces || insp->by_alias || insp->opening.expected)
 		return false;
@@ -304,7 +304,7 @@ static ks_inline bool begins_anew(struct ks_env *env, const struct ks_config *co
 }
 
 /* Notes if the destination was translated. It was not if a rule redirects to where the packet goes anyway. */
-static inline void destination_note(struct ks_inspection *insp)
+static ks_inline void destination_note(struct ks_inspection *insp)
 {
 	const struct ks_tuple *was = &insp->pkt.tuple, *is = &insp->sent;
 
@@ -407,15 +407,18 @@ static ks_inline __u32 judge_advertisement(struct ks_env *env, struct ks_inspect
 static ks_inline bool is_judged_alone(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 				      __u32 *reason)
 {
-	if (insp->pkt.flags & KS_PKT_NEIGHBOUR)
+	bool answers;
+
+	if (insp->pkt.flags & KS_PKT_NEIGHBOUR) {
 		*reason = judge_advertisement(env, insp);
-	else if (!insp->opening.replaces &&
-		 ks_group_answers(env, insp)) /* there may be no route yet: to a DHCP server, for one */
-		*reason = ks_source_is_believed(env, config, insp, false)
-				  ? ks_pass(insp, KS_CLASS_RELATED, KS_REASON_OK_RELATED)
-				  : ks_deny(insp, KS_CLASS_INVALID, KS_REASON_SPOOFED);
-	else if (!ks_source_is_believed(env, config, insp, true))
+		return true;
+	}
+	answers = !insp->opening.replaces && ks_group_answers(env, insp);
+	if (!ks_source_is_believed(env, config, insp,
+				   !answers)) /* there may be no route yet: to a DHCP server, for one */
 		*reason = ks_deny(insp, KS_CLASS_INVALID, KS_REASON_SPOOFED);
+	else if (answers)
+		*reason = ks_pass(insp, KS_CLASS_RELATED, KS_REASON_OK_RELATED);
 	else
 		return false;
 	return true;
