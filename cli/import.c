@@ -14,6 +14,7 @@
 #include "core/types.h"
 #include "import/import.h"
 #include "text/memory_file.h"
+#include "text/plural.h"
 
 #define PIECE 65536
 
@@ -104,9 +105,10 @@ static int text_import(enum ks_import_form form, const char *path, const char *t
 	if (!policy)
 		return ks_cli_no_memory();
 	fprintf(stderr,
-		"keepstate: %u rules as they were, %u that deny more, %u left out, %u lines without a rule; "
+		"keepstate: %u rule%s as %s, %u that den%s more, %u left out, %u line%s without a rule; "
 		"the comments in the policy say which and why\n",
-		outcome.exact, outcome.broader, outcome.left_out, outcome.notes);
+		outcome.exact, ks_plural(outcome.exact), outcome.exact == 1 ? "it was" : "they were", outcome.broader,
+		outcome.broader == 1 ? "ies" : "y", outcome.left_out, outcome.notes, ks_plural(outcome.notes));
 	return policy_write(output, policy);
 }
 

@@ -18,6 +18,7 @@
 #include "import/clauses.h"
 #include "import/effects.h"
 #include "text/memory_file.h"
+#include "text/plural.h"
 
 #define SELF (1ULL << KS_ZONE_SELF)
 #define LINE_SHOWN 160
@@ -475,8 +476,10 @@ static void head_write(const struct writer *writer, const char *origin, FILE *ou
 {
 	fputs("# Imported by keepstate from ", out);
 	comment_text(out, origin);
-	fprintf(out, ".\n# %u rules as they were, %u that deny more, %u left out; see the comments above them.\n\n",
-		writer->outcome->exact, writer->outcome->broader, writer->outcome->left_out);
+	fprintf(out, ".\n# %u rule%s as %s, %u that den%s more, %u left out; see the comments above them.\n\n",
+		writer->outcome->exact, ks_plural(writer->outcome->exact),
+		writer->outcome->exact == 1 ? "it was" : "they were", writer->outcome->broader,
+		writer->outcome->broader == 1 ? "ies" : "y", writer->outcome->left_out);
 	zones_write(writer->import, out);
 	for (const struct ks_clause_protos *list = writer->clauses.protos; list; list = list->next) {
 		fprintf(out, "$%s = ", list->name);

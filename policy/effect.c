@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Effects of rules; see effect.h. */
+#include "policy/sets.h"
 #include "policy/effect.h"
 
 #include <errno.h>
@@ -60,7 +61,9 @@ static int parse_add(struct ks_parser *p, struct ks_ast_effects *effects)
 	if (ks_parser_expect(p, KS_TOKEN_WORD, "a set such as @knock", &token))
 		return -EINVAL;
 	if (token.text[0] != '@')
-		return ks_parser_error(p, &token, 0, "'%.60s' is no set: expected one such as @knock", token.text);
+		return ks_parser_error(p, &token, 0, "'%.60s' is no set: expected %s%.60s", token.text,
+				       ks_ast_find_set(p->ast, token.text) ? "@" : "one such as @",
+				       ks_ast_find_set(p->ast, token.text) ? token.text : "knock");
 	if (ks_check_name(p, &token, token.text + 1, "set"))
 		return -EINVAL;
 	effects->add[end] = (struct ks_name){ .text = token.text + 1, .place = token.place };
@@ -77,6 +80,10 @@ static int parse_timeout(struct ks_parser *p, struct ks_ast_effects *effects)
 		return ks_clause_twice(p, "timeout");
 	if (ks_parser_expect(p, KS_TOKEN_WORD, "a duration such as 1h", &token))
 		return -EINVAL;
+	if (strspn(token.text, "0123456789") == token.length)
+		return ks_parser_error(p, &token, 0,
+				       "'%.60s' has no unit: expected %.10ss, %.10sm or %.10sh, without a blank",
+				       token.text, token.text, token.text, token.text);
 	if (ks_value_duration(token.text, &ms) || ms < KS_TIMEOUT_MIN_MS || ms > KS_TIMEOUT_MAX_MS)
 		return ks_parser_error(p, &token, 0,
 				       "'%.60s' is no timeout: expected a duration such as 10m or 1h30m, %s to %s",

@@ -25,12 +25,16 @@ static const struct foreign statements[] = {
 	{ "pass accept permit", "'allow'" },
 	{ "block drop", "'deny', or 'reject', which sends an answer" },
 	{ "policy default", "no such line, because what no rule allows is denied" },
-	{ "masquerade snat", "'nat', " NAT_TEXT },
-	{ "dnat rdr rdr-to", "'forward', " FORWARD_TEXT },
+	{ "ct conntrack state established related stateful",
+	  "no such line, because every rule keeps state and answers pass by it" },
+	{ "notrack", "'bypass', such as 'bypass from lan to wan udp port 53'" },
+	{ "flush", "no such line, because a policy takes the place of the one before" },
+	{ "masquerade masq snat nat-to", "'nat', " NAT_TEXT },
+	{ "dnat rdr rdr-to port-forward portforward", "'forward', " FORWARD_TEXT },
 	{ "table ipset define group list",
 	  "'set' for a list of addresses, such as 'set admins { 10.0.0.5 }'; rules stand in no tables" },
 	{ "chain hook jump goto return", "rules one below the other, of which the first that matches decides" },
-	{ "interface interfaces iface", "'zone', such as 'zone lan { eth1 }'" },
+	{ "interface interfaces iface network networks zones", "'zone', such as 'zone lan { eth1 }'" },
 	{ "alias macro var let", "'$name = value', or 'set NAME { ... }' for addresses and ports" },
 	{ "log", "a rule that says so, such as 'deny from wan log'" },
 	{ "scrub", "an option, such as 'option mss 1452' or 'option scrub-df on'" },
@@ -50,7 +54,8 @@ static const struct foreign clauses[] = {
 	{ "quick", "nothing, because the first rule that matches decides" },
 	{ "keep state stateful ct conntrack new established related",
 	  "nothing, because every rule keeps state and answers pass by it" },
-	{ "dport dports", "'port'" },
+	{ "dport dports ports to-port", "'port'" },
+	{ "icmp-type icmp_type icmpv6-type icmp6-type", "'type' behind the protocol, such as icmp type echo-request" },
 	{ "sport sports", "'source port'" },
 	{ "saddr src", "'source'" },
 	{ "daddr dst dest", "'destination'" },
@@ -60,7 +65,7 @@ static const struct foreign clauses[] = {
 	{ "ping", "'icmp type echo-request', or icmpv6 with the same type" },
 	{ "all any everything", "nothing, because a rule without conditions is about every packet" },
 	{ "with", "nothing, because 'reject' answers by itself: TCP by a RST, others by ICMP" },
-	{ "masquerade snat", "a rule of its own, " NAT_TEXT },
+	{ "masquerade masq snat nat-to", "a rule of its own, " NAT_TEXT },
 	{ "dnat rdr rdr-to", "a rule of its own, " FORWARD_TEXT },
 	{ "staged", "it before the rule, such as 'staged deny'" },
 	{ "comment label", "'log' and a label, such as 'log \"web\"', or " COMMENT_TEXT },
@@ -83,8 +88,39 @@ static const struct foreign clauses[] = {
 	{ "prefix log-prefix", "the label behind 'log', such as log \"web\"" },
 	{ "counter counters", "nothing, because every rule has counters: keepstate rules" },
 	{ "queue nfqueue divert", "nothing of that kind, because packets are not handed to programs" },
+	{ "per", "'limit' and a rate before it, such as limit 10/second per source" },
+	{ "notrack", "'bypass' in the place of 'allow'" },
+	{ "nolog", "nothing, because only rules with 'log' are logged" },
+	{ "monday tuesday wednesday thursday friday saturday sunday",
+	  "days of three letters behind 'during', before the hours, such as during mon-fri 08:00-18:00" },
 	{ "rate hashlimit", "'limit', such as limit 10/second per source" },
 	{ "clamp-mss-to-pmtu max-mss maxseg", "'mss mtu', or a number behind 'mss'" },
+};
+
+static const struct foreign types[] = {
+	{ "ping echo echoreq echo_request pings", "echo-request" },
+	{ "pong echorep echo_reply", "echo-reply" },
+	{ "unreach unreachable dest-unreachable", "destination-unreachable" },
+	{ "timex ttl-exceeded ttl-zero-during-transit", "time-exceeded" },
+	{ "toobig too-big", "packet-too-big" },
+	{ "frag-needed needfrag", "fragmentation-needed" },
+	{ "paramprob parameter", "parameter-problem" },
+	{ "nd-neighbor-solicit neighbrsol neighbor-solicit neighbour-solicit", "neighbour-solicitation" },
+	{ "nd-neighbor-advert neighbradv neighbor-advert neighbour-advert", "neighbour-advertisement" },
+	{ "nd-router-solicit routersol router-solicit", "router-solicitation" },
+	{ "nd-router-advert routeradv router-advert", "router-advertisement" },
+	{ "nd-redirect redir", "redirect" },
+	{ "mld-listener-query", "multicast-listener-query" },
+	{ "mld-listener-report", "multicast-listener-report" },
+	{ "mld-listener-done mld-listener-reduction", "multicast-listener-done" },
+	{ "mld2-listener-report", "multicast-listener-report-v2" },
+};
+
+static const struct foreign periods[] = {
+	{ "s sec secs seconds", "second" },
+	{ "m min mins minutes", "minute" },
+	{ "h hr hrs hours", "hour" },
+	{ "d days", "day" },
 };
 
 static const struct foreign zones[] = {
@@ -124,6 +160,16 @@ const char *ks_foreign_statement(const char *word)
 const char *ks_foreign_clause(const char *word)
 {
 	return find_foreign(clauses, KS_ARRAY_SIZE(clauses), word);
+}
+
+const char *ks_foreign_type(const char *word)
+{
+	return find_foreign(types, KS_ARRAY_SIZE(types), word);
+}
+
+const char *ks_foreign_period(const char *word)
+{
+	return find_foreign(periods, KS_ARRAY_SIZE(periods), word);
 }
 
 const char *ks_foreign_zone(const char *word)

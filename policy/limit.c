@@ -8,6 +8,7 @@
  *   limit 1M octets/second per flow         and packets/second
  *   limit 10/minute per source overload @bad for 1h end flows
  */
+#include "policy/foreign.h"
 #include "policy/limit.h"
 
 #include <errno.h>
@@ -117,6 +118,9 @@ static int read_rate(struct ks_parser *p, const struct ks_token *token, const ch
 		return ks_parser_error(p, token, (size_t)(slash + 1 - token->text),
 				       "a rate is so many in one second, minute, hour or day: expected one such as "
 				       "36/minute, with 'burst 3' behind it for how many may come at once");
+	if (ks_foreign_period(slash + 1))
+		return ks_parser_error(p, token, (size_t)(slash + 1 - token->text),
+				       "unknown time '%.60s': expected '%s'", slash + 1, ks_foreign_period(slash + 1));
 	return ks_parser_error(p, token, (size_t)(slash + 1 - token->text),
 			       "unknown time '%.60s': expected second, minute, hour or day", slash + 1);
 }
@@ -138,6 +142,9 @@ static int read_unit(struct ks_parser *p, const struct ks_token *amount, struct 
 				       units[unit].max, units[unit].name,
 				       unit == KS_LIMIT_CONNECTIONS ? "" : LETTERS_TEXT);
 	}
+	if (strcmp(token.text, "per") == 0 || strcmp(token.text, "a") == 0 || strcmp(token.text, "/") == 0)
+		return ks_parser_error(p, &token, 0, "a rate has no blanks: expected one such as '%.20s/minute'",
+				       amount->text);
 	return ks_parser_error(p, &token, 0,
 			       "unknown unit '%.60s' of a limit: expected 'connections', 'packets/second' or "
 			       "'octets/second'; new flows are limited by a rate such as 10/minute",
@@ -267,7 +274,9 @@ static int parse_overload(struct ks_parser *p, struct ks_ast_limit *limit)
 	if (ks_parser_expect(p, KS_TOKEN_WORD, "a set such as @bad", &token))
 		return -EINVAL;
 	if (token.text[0] != '@')
-		return ks_parser_error(p, &token, 0, "'%.60s' is no set: expected one such as @bad", token.text);
+		return ks_parser_error(p, &token, 0, "'%.60s' is no set: expected %s%.60s", token.text,
+				       ks_ast_find_set(p->ast, token.text) ? "@" : "one such as @",
+				       ks_ast_find_set(p->ast, token.text) ? token.text : "bad");
 	if (ks_check_name(p, &token, token.text + 1, "set"))
 		return -EINVAL;
 	limit->overload = (struct ks_name){ .text = token.text + 1, .place = token.place };

@@ -42,6 +42,7 @@ static int read_prefix(const char *text, struct ks_ast_target *target)
 
 static int bad_target(struct ks_parser *p, const struct ks_token *token, int err)
 {
+	const char *ports = token->text + (token->text[0] == ':');
 	char address[KS_ADDR_TEXT];
 	__u32 low, high;
 	__u16 port;
@@ -53,9 +54,9 @@ static int bad_target(struct ks_parser *p, const struct ks_token *token, int err
 	if (ks_stray_endpoint(token->text, address, &port))
 		return ks_parser_error(p, token, 0, "'%.90s' is no address: expected '%s port %u'", token->text,
 				       address, port);
-	if (!ks_value_number_range(token->text, KS_PORT_MAX, &low, &high))
+	if (!ks_value_number_range(ports, KS_PORT_MAX, &low, &high))
 		return ks_parser_error(p, token, 0, "'%.60s' is no address: expected 'to port %s' or " TARGET_TEXT,
-				       token->text, token->text);
+				       token->text, ports);
 	return ks_parser_error(p, token, 0, "'%.90s' is no address: expected " TARGET_TEXT, token->text);
 }
 
@@ -304,6 +305,9 @@ static int parse_option(struct ks_parser *p, struct ks_ast_rule *rule, const str
 		return parse_flag(p, translation, KS_TARGET_RANDOM);
 	if (!nat && (strcmp(word->text, "log") == 0 || ks_is_effect(word->text)))
 		return 1; /* of every rule that allows */
+	if (nat && (strcmp(word->text, "random") == 0 || strcmp(word->text, "fully-random") == 0))
+		return ks_parser_error(
+			p, word, 0, "'%.60s' cannot stand behind the translation: expected 'random-port'", word->text);
 	return ks_parser_error(p, word, 0,
 			       "'%.60s' cannot stand behind the translation%s: expected %s, and every condition of the "
 			       "rule before it",

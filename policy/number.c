@@ -133,12 +133,13 @@ static int one_mac(struct ks_parser *p, void *arg)
 {
 	const struct ks_token token = *ks_parser_last(p);
 	struct ks_ast_conditions *conditions = arg;
+	char hint[KS_MAC_HINT];
 	__u8 mac[MAC_BYTES];
 	__u64 value = 0;
 
 	if (ks_value_mac(token.text, mac))
-		return ks_parser_error(p, &token, 0,
-				       "'%.60s' is no MAC address: expected one such as 02:00:5e:10:00:01", token.text);
+		return ks_parser_error(p, &token, 0, "'%.60s' is no MAC address: expected %s", token.text,
+				       ks_value_mac_hint(token.text, hint));
 	for (int i = 0; i < MAC_BYTES; i++)
 		value = value << 8 | mac[i];
 	if (!value)

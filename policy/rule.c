@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "text/names.h"
+#include "policy/foreign.h"
 #include "policy/ast.h"
 #include "policy/condition.h"
 #include "policy/effect.h"
@@ -226,6 +227,9 @@ static int parse_type(struct ks_parser *p, const struct ks_token *token, struct 
 	    ks_icmp_lookup(KS_PROTO_ICMPV6, token->text, &type, &code) == 0)
 		return 0;
 	names = ks_icmp_names(&count);
+	if (ks_foreign_type(token->text))
+		return ks_parser_error(p, token, 0, "unknown ICMP type '%.60s': expected '%s'", token->text,
+				       ks_foreign_type(token->text));
 	return ks_parser_error(p, token, 0,
 			       "unknown ICMP type '%.60s'%s: expected a name such as echo-request, or a number "
 			       "0 to 255",

@@ -80,16 +80,15 @@ static int add_network(struct ks_parser *p, struct ks_ast_zone *zone)
 static int add_mac(struct ks_parser *p, struct ks_ast_zone *zone)
 {
 	struct ks_ast_mac mac, *list;
+	char hint[KS_MAC_HINT];
 	struct ks_token token;
 	int err = ks_parser_expect(p, KS_TOKEN_WORD, "a MAC address such as 02:00:5e:10:00:01", &token);
 
 	if (err)
 		return err;
 	if (ks_value_mac(token.text, mac.mac))
-		return ks_parser_error(p, &token, 0,
-				       "'%.60s' is no MAC address: expected six octets such as "
-				       "02:00:5e:10:00:01",
-				       token.text);
+		return ks_parser_error(p, &token, 0, "'%.60s' is no MAC address: expected %s", token.text,
+				       ks_value_mac_hint(token.text, hint));
 	mac.place = token.place;
 	list = ks_arena_grow(p->scratch, zone->macs, zone->mac_count, sizeof(*list));
 	if (!list)

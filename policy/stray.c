@@ -198,9 +198,11 @@ static int complain_address(struct ks_parser *p, const struct stray *stray)
 	if (is_host_name(token->text))
 		return ks_parser_error(
 			p, token, 0,
-			"'%.60s' is a name, and packets have addresses: expected its addresses, or @set of a "
-			"dynamic set that `keepstate set add` fills as they change",
-			token->text);
+			"'%.60s' is a name, and packets have addresses: expected its addresses, or @set of a set "
+			"that follows them, such as 'set NAME { host %.60s }'",
+			token->text, token->text);
+	if (strchr(token->text, ';'))
+		return ks_parser_error(p, token, 0, "';' is no word of the language: expected the end of the line");
 	if (prefix)
 		return ks_parser_error(p, token, 0, "'%.60s' has a mask: expected '%s'", token->text, prefix);
 	return ks_parser_error(p, token, 0, "'%.90s' is no address: expected " ADDRESS_TEXT, token->text);
@@ -228,6 +230,8 @@ static int complain_port(struct ks_parser *p, const struct stray *stray)
 	err = err ? err : complain_name(p, token, true);
 	if (err)
 		return err;
+	if (strchr(token->text, ';'))
+		return ks_parser_error(p, token, 0, "';' is no word of the language: expected the end of the line");
 	if (range)
 		return ks_parser_error(p, token, 0, "'%.60s' is no port: expected the range '%s'", token->text, range);
 	return ks_parser_error(p, token, 0, "'%.60s' is no port%s: expected " PORT_TEXT, token->text,
@@ -294,6 +298,7 @@ static int complain_bare(struct ks_parser *p, const struct ks_token *token)
 	const char *name = token->text + (token->text[0] == '@');
 	const struct ks_ast_set *set = ks_ast_find_set(p->ast, name);
 	unsigned service = ks_service_find(token->text);
+	__u32 low, high;
 
 	if (set && set->ports)
 		return ks_parser_error(p, token, 0, "'%.60s' is a set of ports: expected 'port @%s'", token->text,
@@ -306,6 +311,10 @@ static int complain_bare(struct ks_parser *p, const struct ks_token *token)
 		return ks_parser_error(p, token, 0,
 				       "'%.60s' is an address: expected 'source %.60s' or 'destination %.60s'",
 				       token->text, token->text, token->text);
+	if (!ks_value_number_range(token->text, KS_PORT_MAX, &low, &high))
+		return ks_parser_error(p, token, 0,
+				       "'%.60s' is a number: expected 'port %.60s' behind a protocol, if it is one",
+				       token->text, token->text);
 	if (service)
 		return ks_parser_error(p, token, 0, "'%.60s' is a service: expected '%s port %s'", token->text,
 				       ks_service_protos(ks_service(service)), token->text);
@@ -395,6 +404,9 @@ int ks_stray_zone(struct ks_parser *p, const struct ks_name *name, const char *c
 	if (condition && name->text[0] == '!' && name->text[1])
 		err = ks_parser_error_at(p, &name->place, "'!' is no word of the language: expected '%s not %.60s'",
 					 clause, name->text + 1);
+	else if (strchr(name->text, ';'))
+		err = ks_parser_error_at(p, &name->place,
+					 "';' is no word of the language: expected the end of the line");
 	else if (condition)
 		err = complain_no_zone(p, name, clause);
 	return err ? err

@@ -319,6 +319,20 @@ int ks_value_mac(const char *text, __u8 mac[6])
 	return 0;
 }
 
+const char *ks_value_mac_hint(const char *text, char hint[KS_MAC_HINT])
+{
+	char words[KS_MAC_HINT];
+	__u8 mac[6];
+
+	snprintf(words, sizeof(words), "%.*s", KS_MAC_HINT - 1, text);
+	for (char *at = words; *at; at++)
+		*at = *at == '-' ? ':' : *at;
+	if (strlen(text) >= KS_MAC_HINT || ks_value_mac(words, mac))
+		return "one such as 02:00:5e:10:00:01";
+	snprintf(hint, KS_MAC_HINT, "'%.17s'", words);
+	return hint;
+}
+
 const char *ks_duration_text(__u64 ms, char buf[KS_DURATION_TEXT])
 {
 	size_t used = 0;

@@ -55,6 +55,11 @@ int ks_hex_digit(char c);
 /* "00:11:22:aa:bb:cc". */
 int ks_value_mac(const char *text, __u8 mac[6]);
 
+#define KS_MAC_HINT 24
+
+/* The words for what would be right in the place of what is no MAC address: in `hint`, or always the same. */
+const char *ks_value_mac_hint(const char *text, char hint[KS_MAC_HINT]);
+
 /* "10.0.0.0/24" of a range that is a prefix, else "10.0.0.1-10.0.0.9". */
 #define KS_RANGE_TEXT 96
 void ks_range_text(const struct ks_range *range, unsigned family, char *buf, size_t size);

@@ -9,6 +9,7 @@
 #include "proof/condition.h"
 #include "proof/shadow_internal.h"
 #include "text/memory_file.h"
+#include "text/plural.h"
 
 #define COVERS_SHOWN 5U
 #define TOLD_MAX 200U /* warnings, and as many notes */
@@ -186,7 +187,8 @@ int ks_shadow_tell_rest(const struct ks_shadow *shadow)
 
 		if (counts[i] <= TOLD_MAX)
 			continue;
-		if (asprintf(&diag.message, "%u more rules like these are not shown", counts[i] - TOLD_MAX) < 0 ||
+		if (asprintf(&diag.message, "%u more rule%s like these %s not shown", counts[i] - TOLD_MAX,
+			     ks_plural(counts[i] - TOLD_MAX), counts[i] - TOLD_MAX == 1 ? "is" : "are") < 0 ||
 		    ks_diags_add(shadow->diags, &diag))
 			return -ENOMEM;
 	}

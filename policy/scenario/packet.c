@@ -295,13 +295,27 @@ static int word_unknown(struct ks_reader *reader)
 	return ks_reader_expected(reader, "a word about the packet, or =>");
 }
 
+/* Goes past `type` before the name of a message, as rules have it; before a number it is a word with a value. */
+static void type_skip(struct ks_reader *reader, const struct ks_packet_spec *spec)
+{
+	const struct ks_line *line = &reader->line;
+	const struct ks_token *next = reader->at + 1 < line->count ? &line->tokens[reader->at + 1] : NULL;
+	__s32 type, code;
+
+	if (next && next->kind == KS_TOKEN_WORD && ks_reader_is_word(reader, "type") &&
+	    !ks_icmp_lookup(spec->proto, next->text, &type, &code))
+		ks_reader_next(reader);
+}
+
 /* Reads the name of an ICMP message or code, or a quotation. Returns 1 if the next word is something else. */
 static int icmp_word_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
 {
 	unsigned family = spec->proto == KS_PROTO_ICMP ? KS_IPV4 : KS_IPV6;
-	const char *text = ks_reader_peek(reader)->text;
+	const char *text;
 	__s32 type, code = -1;
 
+	type_skip(reader, spec);
+	text = ks_reader_peek(reader)->text;
 	if (ks_reader_accept_word(reader, "quoting"))
 		return quote_parse(reader, spec);
 	if (ks_icmp_lookup(spec->proto, text, &type, &code))

@@ -468,3 +468,22 @@ def test_assertions(keepstate):
     for at in (1, 2, 3):
         assert f'wrong.conf:{line + at}:3: error: an assertion says which packets it is about: expected conditions only' in complaints
     assert 'never wan > { lan, self } udp' in keepstate('show', 'good.conf').stdout
+
+
+@pytest.mark.parametrize('ends, words, told', [
+    ('10.0.0.5 > wan 192.0.2.1', 'icmp type echo-request', 'type 8 code 0'),
+    ('10.0.0.5 > wan 192.0.2.1', 'icmp type 13', 'type 13 code 0'),
+    ('10.0.0.5 > wan 192.0.2.1', 'icmp type timestamp-request', 'type 13 code 0'),
+    ('10.0.0.5 > wan 192.0.2.1', 'icmp type port-unreachable', 'type 3 code 3'),
+    ('fd00::5 > wan 2001:db8::1', 'icmpv6 type echo-request', 'type 128 code 0'),
+    ('fd00::5 > wan 2001:db8::1', 'icmpv6 type packet-too-big', 'type 2 code 0'),
+])
+def test_explain_types_by_name(keepstate, ends, words, told):
+    """Packets have types of ICMP in the words of rules."""
+    step = keepstate('explain', 'gateway.conf', f'lan {ends} {words}', code=1).stdout.splitlines()[0]
+    assert told in step
+
+
+def test_explain_type_of_the_other_family(keepstate):
+    assert "found 'neighbor-solicitation'" in keepstate(
+        'explain', 'gateway.conf', 'lan 10.0.0.5 > wan 192.0.2.1 icmp type neighbor-solicitation', code=2).stderr

@@ -50,7 +50,7 @@ static void test_errors(void **state)
 		{ SET DENY "allow tcp limit 5/minute per destination overload @bad\n", 3, 42,
 		  "only a limit per source tells whom to put into a set" },
 		{ SET DENY "allow tcp limit 5/minute per source overload bad\n", 3, 46,
-		  "'bad' is no set: expected one such as @bad" },
+		  "'bad' is no set: expected @bad" },
 		{ SET DENY "allow tcp limit 5/minute per source overload @bat\n", 3, 46,
 		  "unknown set '@bat' (did you mean '@bad'?)" },
 		{ SET DENY "allow tcp limit 5/minute per source overload @bad for ever\n", 3, 55,

@@ -5,6 +5,44 @@
 #define HERE "zone lan { eth1, wg* }\nzone wan { eth0 }\nset admins { 10.0.0.5 }\nset web port { 80 }\n"
 #define USED "allow source @admins tcp port @web\n" /* so that nothing is warned of; the word comes at line 6 */
 
+/* All that people write by habit, from six other languages: each message says what would be right here. */
+static void test_habits(void **state)
+{
+	static const struct complaint list[] = {
+		{ "ct state established accept\n", 1, 1, "expected no such line, because every rule keeps state" },
+		{ "notrack udp\n", 1, 1, "expected 'bypass', such as 'bypass from lan" },
+		{ "flush ruleset\n", 1, 1, "because a policy takes the place of the one before" },
+		{ "networks lan\n", 1, 1, "expected 'zone', such as" },
+		{ HERE USED "allow tcp 22\n", 6, 11, "'22' is a number: expected 'port 22' behind a protocol" },
+		{ HERE USED "allow tcp 80-90\n", 6, 11, "'80-90' is a number: expected 'port 80-90'" },
+		{ HERE USED "allow tcp ports 22\n", 6, 11, "unknown word 'ports' in a rule: expected 'port'" },
+		{ HERE USED "allow icmp-type 8\n", 6, 7, "expected 'type' behind the protocol, such as icmp type" },
+		{ HERE USED "allow icmp type ping\n", 6, 17, "unknown ICMP type 'ping': expected 'echo-request'" },
+		{ HERE USED "allow icmp type unreach\n", 6, 17, "expected 'destination-unreachable'" },
+		{ HERE USED "allow icmpv6 type nd-neighbor-solicit\n", 6, 19, "expected 'neighbour-solicitation'" },
+		{ HERE USED "allow from lan limit 5/min\n", 6, 24, "unknown time 'min': expected 'minute'" },
+		{ HERE USED "allow from lan limit 5/s\n", 6, 24, "unknown time 's': expected 'second'" },
+		{ HERE USED "allow from lan limit 5 per minute\n", 6, 24, "expected one such as '5/minute'" },
+		{ HERE USED "allow from lan per source\n", 6, 16, "expected 'limit' and a rate before it" },
+		{ HERE USED "allow source 10.0.0.1;\n", 6, 14, "';' is no word of the language" },
+		{ HERE USED "allow to wan;\n", 6, 10, "';' is no word of the language" },
+		{ HERE USED "allow tcp port 22;\n", 6, 16, "';' is no word of the language" },
+		{ HERE USED "deny from wan add source to admins\n", 6, 29, "'admins' is no set: expected @admins" },
+		{ HERE USED "deny from wan add source to bad\n", 6, 29,
+		  "'bad' is no set: expected one such as @knock" },
+		{ HERE USED "allow from lan timeout 10\n", 6, 24, "'10' has no unit: expected 10s, 10m or 10h" },
+		{ HERE USED "allow from lan during 08:00-18:00 monday\n", 6, 35, "such as during mon-fri 08:00-18:00" },
+		{ HERE USED "allow mac 02-00-00-00-00-01\n", 6, 11, "expected '02:00:00:00:00:01'" },
+		{ HERE USED "allow mac 020000000001\n", 6, 11, "expected one such as 02:00:5e:10:00:01" },
+		{ HERE USED "redirect from lan tcp port 80 to :3128\n", 6, 34, "expected 'to port 3128'" },
+		{ HERE USED "nat from lan to wan masquerade random\n", 6, 32, "expected 'random-port'" },
+		{ HERE USED "allow source www.example.com\n", 6, 14, "such as 'set NAME { host www.example.com }'" },
+		{ HERE USED "allow from lan notrack\n", 6, 16, "expected 'bypass' in the place of 'allow'" },
+	};
+
+	check_all(list, KS_ARRAY_SIZE(list), false);
+}
+
 static void test_statements(void **state)
 {
 	static const struct complaint list[] = {
@@ -124,10 +162,8 @@ static void test_zones(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_statements),
-		cmocka_unit_test(test_clauses),
-		cmocka_unit_test(test_values),
-		cmocka_unit_test(test_zones),
+		cmocka_unit_test(test_statements), cmocka_unit_test(test_habits), cmocka_unit_test(test_clauses),
+		cmocka_unit_test(test_values),	   cmocka_unit_test(test_zones),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
