@@ -63,6 +63,9 @@ static void outcomes_print(const struct ks_diff_class *class)
 	printf(" before, ");
 	outcome_print(&class->outcome[KS_DIFF_AFTER], translated);
 	puts(" after");
+	if (class->is_lent)
+		puts("    (192.0.2.0/24 and 2001:db8::/64 stand for addresses that the policy does not say; so there "
+		     "is no test)");
 }
 
 struct print_ctx {

@@ -42,7 +42,7 @@ static void compare(void *arg)
 	ks_auto_diags struct ks_diags diags = { 0 };
 
 	if (ks_policy_load_text(ctx->text, ctx->length, "policy", NULL, &copy, &diags) ||
-	    ks_own_addresses_fill(copy) < 0)
+	    ks_own_addresses_fill(copy) < 0 || ks_own_addresses_tell(copy) || ks_own_addresses_tell(ctx->policy))
 		return;
 	places_copy(ctx->running, copy);
 	ctx->diff = ks_diff_json(copy, ctx->policy);

@@ -11,7 +11,7 @@ struct ks_daemon;
 
 /*
  * Adds `diff` to *change (proof/diff.h): what differs between the policy in force and another one, whose sets of own addresses are
- * filled. Without memory, or a policy in force, it is left out.
+ * filled, and which is put in force nowhere: it is told the addresses that the box has. Without memory, or a policy in force, it is left out.
  */
 void ks_foresight_add(struct ks_daemon *daemon, struct ks_policy *policy, json_t **change);
 

@@ -47,7 +47,8 @@ struct pair_ctx {
 	bool is_unmet; /* no words say what the conditions of their rules ask for, such as a time */
 	bool is_refuted; /* other rules decided about a packet, or none did */
 	bool comes; /* packets of the claims in hand come to the rules */
-	unsigned tries; /* how many may be tried at most, now */
+	unsigned tries; /* how many may be tried at most, now, of ... */
+	typeof(ks_joint_left) *find; /* ... these regions: all, or without what does not come */
 	struct ks_deed vague[KS_DIFF_SIDES]; /* of the first such claims */
 	bool is_shown;
 	unsigned tried;
@@ -131,41 +132,6 @@ static unsigned outcomes_differ(const struct diff *diff, const struct ks_inspect
 	if (a->opening.helper != b->opening.helper)
 		differs |= KS_DIFFERS_HELPER;
 	return differs;
-}
-
-/* Writes a test for the policy after, that fails with the one before. What a packet shows of limits and helpers, no test can say. */
-static void test_write(struct ks_diff_class *class)
-{
-	const struct ks_diff_outcome *after = &class->outcome[KS_DIFF_AFTER];
-	const struct ks_rule_info *info = ks_deed_info(&after->deed);
-	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], address[KS_ADDR_TEXT];
-	FILE *out = fmemopen(class->test, sizeof(class->test), "w");
-
-	if (!out)
-		return;
-	fprintf(out, "test \"%s %s\" {\n", ks_action_name(after->action), class->witness.text);
-	for (__u64 in = ks_witness_members(&class->witness); in; in &= in - 1) {
-		const struct ks_variable_set *set = &class->space->variables.set[__builtin_ctzll(in)];
-
-		if (set->is_dynamic && ks_policy_dynamic(after->deed.policy, set->name))
-			fprintf(out, "\tset %s add %s\n", set->name,
-				ks_addr_text(set->dim == KS_DIM_SRC ? &class->witness.tuple.src
-								    : &class->witness.tuple.dst,
-					     class->witness.tuple.family, address));
-	}
-	fprintf(out, "\t%s => %s", class->witness.text, ks_action_name(after->action));
-	if (passes(after->action) && class->differs & KS_DIFFERS_TRANSLATION)
-		fprintf(out, " as %s > %s",
-			ks_endpoint_text(&after->sent.src, after->sent.family,
-					 ks_proto_has_ports(after->sent.proto) ? after->sent.sport : 0, src),
-			ks_endpoint_text(&after->sent.dst, after->sent.family,
-					 ks_proto_has_ports(after->sent.proto) ? after->sent.dport : 0, dst));
-	else if (class->list == KS_LIST_FILTER && info)
-		fprintf(out, " rule %u", info->place.line);
-	else if (class->list == KS_LIST_FILTER)
-		fputs(" rule default", out);
-	fputs("\n}\n", out);
-	fclose(out);
 }
 
 /* Returns true if the rule that should decide has decided. */
@@ -289,8 +255,8 @@ static int region_filter(struct pair_ctx *ctx, const struct ks_region *region)
 	filter->cover.steps = 0;
 	for (unsigned i = 0; !err && i < count[KS_DIFF_BEFORE]; i++) {
 		for (unsigned j = 0; !err && j < count[KS_DIFF_AFTER]; j++)
-			err = ks_joint_come(filter, region, found[KS_DIFF_BEFORE][i], found[KS_DIFF_AFTER][j],
-					    region_try, ctx);
+			err = ctx->find(filter, region, found[KS_DIFF_BEFORE][i], found[KS_DIFF_AFTER][j], region_try,
+					ctx);
 	}
 	return err == -E2BIG ? 0 : err;
 }
@@ -348,12 +314,14 @@ static int claims_show(struct pair_ctx *ctx)
 	int err;
 
 	ctx->tries = TRIED_FIRST;
+	ctx->find = ks_joint_left;
 	err = ks_joint_left(joint, NULL, before, after, region_look, ctx);
 	if (err >= 0 && ctx->err >= 0) {
 		ctx->is_refuted = is_refuted;
 		ctx->is_unmet = is_unmet;
 		ctx->comes = false;
 		ctx->tries = TRIED_MAX;
+		ctx->find = ks_joint_come;
 		err = ks_joint_come(joint, NULL, before, after, region_look, ctx);
 	}
 	if (err < 0 || ctx->err < 0)
@@ -480,7 +448,7 @@ static int pair_check(struct diff *diff, const struct ks_group *before, const st
 	if (ctx->class.vague)
 		vague_tell(ctx);
 	else
-		test_write(&ctx->class);
+		ks_diff_test_write(&ctx->class);
 	return diff->fn(&ctx->class, diff->arg);
 }
 

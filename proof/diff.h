@@ -40,6 +40,7 @@ struct ks_diff_class {
 	const struct ks_space *space;
 	enum ks_list list;
 	unsigned differs; /* KS_DIFFERS_* */
+	bool is_lent; /* the packet leaves with an address for examples, because the policy says none: there is no test */
 	bool vague; /* perhaps: a line has conditions that are not looked at, and no packet is shown */
 	struct ks_region region[KS_DIFF_REGIONS_MAX];
 	unsigned regions; /* that are of the class; KS_DIFF_REGIONS_MAX: there are perhaps more */
@@ -47,6 +48,12 @@ struct ks_diff_class {
 	struct ks_diff_outcome outcome[KS_DIFF_SIDES];
 	char test[KS_DIFF_TEST_TEXT]; /* for the policy after, that fails with the one before; "" if there is none */
 };
+
+/*
+ * Writes a test for the policy after, that fails with the one before; none if the packet leaves with an address that the policy does
+ * not say. What a packet shows of limits and helpers, no test can say.
+ */
+void ks_diff_test_write(struct ks_diff_class *class);
 
 /* Called with each class, which is good during the call. Ends the search by another value than 0. */
 typedef int ks_diff_fn(const struct ks_diff_class *found, void *arg);

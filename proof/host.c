@@ -14,6 +14,7 @@
 #define IPV4_FIRST 0x01000000U /* below it is "this network" */
 #define IPV4_LOOPBACK 127U
 #define IPV4_RESERVED 240U
+#define IPV4_HOST_BITS 31U /* networks as long as this have no address of all (RFC 3021) */
 #define IPV6_GLOBAL 0x20U /* the first byte of 2000::/3 ... */
 #define IPV6_GLOBAL_LAST 0x3fU
 #define IPV6_UNIQUE 0xfcU /* and of fc00::/7 */
@@ -61,6 +62,12 @@ static bool is_usual_byte(const struct end *end, __u8 byte)
 	return usual;
 }
 
+/* Returns true for the first address of an IPv4 network, which stands for the network. */
+static bool is_of_all(const struct ks_network *network, const struct ks_addr *addr)
+{
+	return network->family == KS_IPV4 && network->bits < IPV4_HOST_BITS && ks_addr_equal(&network->addr, addr);
+}
+
 /* Returns true if a host of the zone may have the address. */
 static bool is_usual(const struct end *end, const struct ks_addr *addr)
 {
@@ -77,7 +84,8 @@ static bool is_usual(const struct end *end, const struct ks_addr *addr)
 		       !has_addresses(&end->policy->config, end->family);
 	if (ks_config_has_address(&end->policy->config, addr, end->family))
 		return false;
-	return (!network || network->zone == end->zone) && !(network && ks_network_is_broadcast(network, addr));
+	return !network ||
+	       (network->zone == end->zone && !ks_network_is_broadcast(network, addr) && !is_of_all(network, addr));
 }
 
 static bool address_try(const struct end *end, const __u64 value[2], struct ks_addr *addr)
@@ -233,28 +241,16 @@ static void address_choose(struct end *end, struct ks_addr *addr)
 	ks_addr_from_value(end->spans->list[0].lo, end->family, addr);
 }
 
-/* The set of own addresses that a variable is, NULL if it is none. */
-static const struct ks_set *own_set(const struct ks_policy *policy, const struct ks_variable_set *set)
-{
-	for (size_t i = 0; set->is_own && i < policy->address_set_count; i++) {
-		const struct ks_address_set *own = &policy->address_sets[i];
-
-		if (strcmp(ks_policy_zone_name(policy, own->zone), set->name) == 0)
-			return &policy->sets[own->set];
-	}
-	return NULL;
-}
-
 /* The addresses of the first set of own addresses that the packet's destination must be in. */
 static void own_spans(const struct ks_space *space, __u64 in, __u8 family, enum ks_dim dim, struct ks_spans *spans)
 {
 	for (; in; in &= in - 1) {
 		const struct ks_variable_set *set = &space->variables.set[__builtin_ctzll(in)];
-		const struct ks_set *own = own_set(space->policy, set);
+		const struct ks_set *own = set->is_own ? &set->policy->sets[set->index] : NULL;
 
 		if (!own || set->dim != dim || !(family == KS_IPV4 ? own->count4 : own->count6))
 			continue;
-		*spans = (struct ks_spans){ space->policy->ranges + (family == KS_IPV4 ? own->first4 : own->first6),
+		*spans = (struct ks_spans){ set->policy->ranges + (family == KS_IPV4 ? own->first4 : own->first6),
 					    family == KS_IPV4 ? own->count4 : own->count6 };
 		return;
 	}

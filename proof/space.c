@@ -126,7 +126,9 @@ static const char *dynamic_name(const struct ks_policy *policy, __u32 number)
 static __u64 variables_of(struct ks_space *space, __u32 index, bool is_own, enum ks_dim dim, bool *vague)
 {
 	const struct ks_address_set *own = address_set_of(space->policy, index);
-	struct ks_variable_set set = { .dim = (__u8)dim, .is_dynamic = true, .side = space->side, .index = index };
+	struct ks_variable_set set = {
+		.dim = (__u8)dim, .is_dynamic = true, .side = space->side, .index = index, .policy = space->policy
+	};
 	__u64 bits = 0, bit;
 
 	for (__u64 dynamic = space->policy->sets[index].dynamic; dynamic; dynamic &= dynamic - 1) {

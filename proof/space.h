@@ -20,8 +20,8 @@ struct ks_variable_set {
 	__u32 index; /* ... this set of its tables */
 	const struct ks_address_set *follows; /* and how it follows them; NULL of a run-time set */
 	const char *name;
+	const struct ks_policy *policy; /* `index` is one of its sets, or of its table of conditions */
 	/* Of a condition: */
-	const struct ks_policy *policy; /* `index` is one of its table of conditions */
 	bool is_condition;
 	__u8 condition; /* which of those: enum ks_rule_condition */
 	bool is_negated; /* it is the set of packets for which `not` holds */

@@ -18,6 +18,9 @@
 
 #define USUAL_PORT 40000U /* of who asks */
 
+#define EXAMPLE_IPV4 0xc0000200U
+#define EXAMPLE_IPV6 0x20010db800000000U
+
 /* --- choosing --- */
 
 /* The zone of a mask that is shown best: one of the policy's, then the box itself, then none. */
@@ -209,6 +212,17 @@ void ks_witness_choose(const struct ks_space *space, const struct ks_region *reg
 	ks_witness_write(space->policy, witness);
 }
 
+/* An address for examples that a zone has where the policy says none: of 192.0.2.0/24 (RFC 5737) or 2001:db8::/64 (RFC 3849). */
+static void example_own(unsigned zone, bool is_ipv6, struct ks_addr *addr)
+{
+	if (!is_ipv6) {
+		ks_addr_set_ipv4(addr, ks_be32(EXAMPLE_IPV4 + zone));
+		return;
+	}
+	addr->d[0] = ks_be64(EXAMPLE_IPV6);
+	addr->d[1] = ks_be64(zone);
+}
+
 void ks_witness_invent_addresses(struct ks_policy *policy)
 {
 	for (size_t i = 0; i < policy->address_set_count; i++) {
@@ -218,25 +232,53 @@ void ks_witness_invent_addresses(struct ks_policy *policy)
 
 		if (set->count4 || set->count6)
 			continue;
-		ks_addr_set_ipv4(&list[0].addr, ks_be32(0xc0000200U + own->zone)); /* 192.0.2.0/24 (RFC 5737) */
-		list[1].addr.d[0] = ks_be64(0x20010db800000000U); /* RFC 3849 */
-		list[1].addr.d[1] = ks_be64(own->zone);
+		for (int j = 0; j < 2; j++)
+			example_own(own->zone, j, &list[j].addr);
 		ks_policy_set_addresses(policy, own->zone, list, 2);
 	}
 }
 
 /* --- judging --- */
 
+/* A translation to the address of a zone needs one. Which one the box has no text needs to say: whoever starts it knows. */
+static void addresses_lend(struct ks_config *config)
+{
+	for (unsigned zone = KS_ZONE_FIRST; zone < KS_ZONE_MAX; zone++) {
+		for (int i = 0; i < 2; i++) {
+			struct ks_addr *own = &config->address[zone][i];
+
+			if (!(own->d[0] | own->d[1]))
+				example_own(zone, i, own);
+		}
+	}
+}
+
+bool ks_witness_is_lent(const struct ks_policy *policy, const struct ks_addr *addr, __u8 family)
+{
+	const bool is_ipv6 = family == KS_IPV6;
+
+	for (unsigned zone = KS_ZONE_FIRST; zone < KS_ZONE_MAX; zone++) {
+		const struct ks_addr *own = &policy->config.address[zone][is_ipv6];
+		struct ks_addr lent;
+
+		example_own(zone, is_ipv6, &lent);
+		if (!(own->d[0] | own->d[1]) && ks_addr_equal(&lent, addr))
+			return true;
+	}
+	return false;
+}
+
 int ks_court_init(struct ks_court *court, const struct ks_policy *policy)
 {
 	const struct ks_tables tables = ks_policy_tables(policy);
 	int err;
 
-	*court = (struct ks_court){ .policy = policy, .antispoof = policy->config.antispoof };
+	*court = (struct ks_court){ .policy = policy };
 	ks_set_store_init(&court->sets, &ks_set_memory_native);
 	err = ks_asked_init(&court->asked, &tables, NULL);
 	if (err)
 		return err;
+	addresses_lend(&court->asked.config);
 	ks_engine_challenge_nobody(court->asked.engine);
 	ks_engine_set_time(court->asked.engine, KS_NSEC_PER_SEC);
 	err = ks_set_store_adopt(&court->sets, policy, KS_NSEC_PER_SEC);
@@ -292,17 +334,6 @@ static int members_put(struct ks_court *court, const struct ks_variables *variab
 	return err;
 }
 
-static int frame_judge(struct ks_court *court, const struct ks_frame *frame, struct ks_inspection *insp)
-{
-	court->asked.config.antispoof = court->antispoof;
-	ks_engine_inspect(court->asked.engine, frame, true, insp);
-	if (insp->verdict.reason == KS_REASON_SPOOFED) {
-		court->asked.config.antispoof = 0;
-		ks_engine_inspect(court->asked.engine, frame, true, insp);
-	}
-	return ks_engine_error(court->asked.engine);
-}
-
 int ks_court_judge(struct ks_court *court, const struct ks_variables *variables, const struct ks_witness *witness,
 		   struct ks_inspection *insp)
 {
@@ -326,8 +357,10 @@ int ks_court_judge(struct ks_court *court, const struct ks_variables *variables,
 		return err == -ENOMEM ? err : 0;
 	ks_frame_find_cgroup(court->policy, &step.packet, &frame);
 	err = members_put(court, variables, witness);
-	if (!err)
-		err = frame_judge(court, &frame, insp);
+	if (err)
+		return err;
+	ks_engine_inspect(court->asked.engine, &frame, true, insp);
+	err = ks_engine_error(court->asked.engine);
 	court->facts = insp->facts;
 	return err;
 }

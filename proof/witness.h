@@ -40,7 +40,6 @@ void ks_witness_invent_addresses(struct ks_policy *policy);
 struct ks_court {
 	const struct ks_policy *policy;
 	struct ks_asked asked;
-	__u64 antispoof; /* of the policy */
 	struct ks_set_store sets;
 	bool is_dirty; /* run-time sets have members of the witness before */
 	struct ks_crafter *crafter;
@@ -55,12 +54,14 @@ KS_SCOPED_STRUCT(ks_auto_court, struct ks_court, ks_court_fini)
 #define ks_auto_court ks_scoped(ks_auto_court)
 
 /*
- * Lets the inspector judge a witness, which nothing remembers, with its addresses in the run-time sets where it must be. If its
- * source is not at home in its zone as far as the policy's networks tell, it is judged as with `antispoof off`. Returns 0 or
- * -ENOMEM.
+ * Lets the inspector judge a witness, which nothing remembers, with its addresses in the run-time sets where it must be. Zones of
+ * which the policy says no address have one for examples. Returns 0 or -ENOMEM.
  */
 int ks_court_judge(struct ks_court *court, const struct ks_variables *variables, const struct ks_witness *witness,
 		   struct ks_inspection *insp);
+
+/* Returns true if the address is one that a court has lent to a zone of the policy. */
+bool ks_witness_is_lent(const struct ks_policy *policy, const struct ks_addr *addr, __u8 family);
 
 /* Returns true if the packet that was judged meets the conditions of the witness's region, as far as the policy asks about any. */
 bool ks_witness_is_met(const struct ks_variables *variables, const struct ks_witness *witness,

@@ -62,6 +62,28 @@ static int fill_zone(struct ks_policy *policy, const struct ks_links *links, con
 	return err ?: ks_policy_set_addresses(policy, zone, list, ctx.count);
 }
 
+/* Takes the first address of each family that is not of a link alone. */
+static void address_tell(struct ks_config *config, unsigned zone, const struct ks_own_address *own)
+{
+	struct ks_addr *said = &config->address[zone][own->family == KS_IPV6];
+
+	if (said->d[0] | said->d[1] || ks_addr_is_on_link(&own->addr, own->family))
+		return;
+	*said = own->addr;
+	config->addressed |= 1ULL << zone;
+}
+
+static int zone_tell(struct ks_policy *policy, const struct ks_links *links, const struct ks_role *roles, unsigned zone)
+{
+	struct own_addresses_ctx ctx = { .links = links, .roles = roles, .zone = zone };
+	int err = ks_netlink_each_address(0, collect_own_address, &ctx) ?: ctx.err;
+	ks_auto_free struct ks_own_address *list = ctx.list;
+
+	for (size_t i = 0; !err && i < ctx.count; i++)
+		address_tell(&policy->config, zone, &list[i]);
+	return err;
+}
+
 static int fill_zones(struct ks_policy *policy, const struct ks_links *links)
 {
 	ks_auto_free struct ks_role *roles = calloc(links->count + 1, sizeof(*roles));
@@ -87,6 +109,24 @@ int ks_own_addresses_fill(struct ks_policy *policy)
 
 	if (!err && policy->address_set_count)
 		err = fill_zones(policy, &links);
+	ks_links_fini(&links);
+	return err;
+}
+
+int ks_own_addresses_tell(struct ks_policy *policy)
+{
+	ks_auto_free struct ks_role *roles = NULL;
+	struct ks_links links = { 0 };
+	int err = ks_links_read(&links);
+
+	if (!err)
+		roles = calloc(links.count + 1, sizeof(*roles));
+	if (!err && !roles)
+		err = -ENOMEM;
+	if (!err)
+		ks_roles_decide(policy, &links, roles);
+	for (size_t i = 0; !err && i < policy->zone_count; i++)
+		err = zone_tell(policy, &links, roles, policy->zones[i].id);
 	ks_links_fini(&links);
 	return err;
 }

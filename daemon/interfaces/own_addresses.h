@@ -14,4 +14,10 @@
  */
 int ks_own_addresses_fill(struct ks_policy *policy);
 
+/*
+ * Gives zones whose address the text does not say the first one that their interfaces have now, as if it stood there: for proofs
+ * about a policy that is put in force nowhere. Returns 0 or -errno.
+ */
+int ks_own_addresses_tell(struct ks_policy *policy);
+
 #endif

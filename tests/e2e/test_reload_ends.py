@@ -88,6 +88,17 @@ def test_a_dry_run_lists_them(lab, gate):
     assert done.returncode == 2 and "next.conf:1:1" in done.stderr
 
 
+def test_a_dry_run_knows_the_addresses_of_the_box(gate):
+    """The policy does not say them; a translation by them is told as the kernel would do it."""
+    gate.path.write_text(POLICY)
+    gate.say("reload")
+    other = gate.path.with_name("next.conf")
+    other.write_text(POLICY + "nat from lan to wan masquerade\n")
+    classes = [one for one in gate.data("reload", "--dry-run", other)[0]["diff"]["classes"] if one["differs"] == "translation"]
+    assert any(one["after"]["source"] == WAN4 or one["after"]["source"].startswith(WAN4 + ":") for one in classes), classes
+    assert all(one["before"]["verdict"] == one["after"]["verdict"] == "allow" for one in classes), classes
+
+
 def test_another_target_of_a_forward_ends_the_old_flows(lab, gate):
     """Without a wish: a client that keeps its port would stay with the dead server for ever."""
     reload(gate, FORWARD % 5642)
