@@ -50,7 +50,7 @@ struct sets_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_IN
 struct ranges_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_INNER_MAP); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, struct ks_range); };
 struct trees_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_INNER_MAP); __uint(max_entries, 1);
-	 __type(key, __u32); __type(value, union ks_tree_node); };
+	 __uint(key_size, sizeof(__u32)); __uint(value_size, sizeof(struct ks_tree_page)); };
 struct targets_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_INNER_MAP); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, struct ks_target); };
 struct limits_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_INNER_MAP); __uint(max_entries, 1);
@@ -232,7 +232,8 @@ ks_type_shown const struct ks_range *env_range(struct ks_env *env, __u32 index)
 	return inner ? bpf_map_lookup_elem(inner, &index) : NULL;
 }
 
-ks_type_shown const union ks_tree_node *env_tree(struct ks_env *env, __u32 index)
+/* Inlined, because a search calls it several times. Its map is declared by sizes, so clang need not describe a page (V11). */
+__attribute__((always_inline)) const struct ks_tree_page *env_tree_page(struct ks_env *env, __u32 index)
 {
 	__u32 generation = env->generation;
 	void *inner = bpf_map_lookup_elem(&ks_trees, &generation);

@@ -12,7 +12,7 @@
  *   ks_rules        ARRAY_OF_MAPS [2]        of ARRAY struct ks_rule   by generation slot; inner maps have BPF_F_INNER_MAP
  *   ks_sets         ARRAY_OF_MAPS [2]        of ARRAY struct ks_set
  *   ks_ranges       ARRAY_OF_MAPS [2]        of ARRAY struct ks_range
- *   ks_trees        ARRAY_OF_MAPS [2]        of ARRAY union ks_tree_node
+ *   ks_trees        ARRAY_OF_MAPS [2]        of ARRAY struct ks_tree_page
  *   ks_targets      ARRAY_OF_MAPS [2]        of ARRAY struct ks_target
  *   ks_members      ARRAY_OF_MAPS [2 * 64]   of ARRAY struct ks_member_page, mmapable: run-time sets by generation slot and number
  *   ks_limits       ARRAY_OF_MAPS [2]        of ARRAY struct ks_limit

@@ -34,7 +34,7 @@ struct ks_schedule;
 struct ks_settling;
 struct ks_table_counts;
 struct ks_table_shape;
-union ks_tree_node;
+struct ks_tree_page;
 
 /* Counters that every home keeps. */
 struct ks_count {
@@ -84,7 +84,7 @@ const struct ks_config *env_config(struct ks_env *env);
 const struct ks_rule *env_rule(struct ks_env *env, __u32 index);
 const struct ks_set *env_set(struct ks_env *env, __u32 index);
 const struct ks_range *env_range(struct ks_env *env, __u32 index);
-const union ks_tree_node *env_tree(struct ks_env *env, __u32 index);
+const struct ks_tree_page *env_tree_page(struct ks_env *env, __u32 index);
 const struct ks_target *env_target(struct ks_env *env, __u32 index);
 const struct ks_limit *env_limit(struct ks_env *env, __u32 index);
 const struct ks_conditions *env_conditions(struct ks_env *env, __u32 index);

@@ -189,101 +189,12 @@ bool ks_rule_condition_fails(struct ks_env *env, const struct ks_rule *rule, con
 	return ks_conditions_miss_isolated(env, rule, &question, KS_CONDITION_BIT(condition)) != KS_MISS_NOTHING;
 }
 
-/*
- * A search. A part of a tree is left at its first match, and parts that begin behind the best match are not looked at. One
- * callback does it all, a little each time, because the kernel allows no deeper calls (V2).
- */
+/* A search. One callback does it all, a little each time, because the kernel allows no deeper calls (V2). */
 struct rule_search_ctx {
 	struct ks_env *env;
 	struct ks_question *question;
 	struct ks_decision *decision; /* its index is that of the best match */
 };
-
-/* Goes on at what a branch or a head names. */
-static ks_inline void search_enter(struct ks_search *search, __u32 to)
-{
-	search->next = 0;
-	if (to & KS_TREE_RULE) {
-		search->at = to & KS_TREE_NUMBER;
-		search->end = search->at + 1;
-	} else if (to & KS_TREE_LEAF) {
-		search->leaf = to & KS_TREE_NUMBER;
-		search->slot = 0;
-	} else {
-		search->next = to;
-	}
-}
-
-/* Returns 1 if the value is above the bound, without a branch, which would be taken at random. */
-static ks_inline __u32 is_above(__u32 value, __u32 bound)
-{
-	return (__u32)(((__u64)bound - value) >> 63);
-}
-
-/* Goes down two levels. */
-static ks_inline __u32 search_descend(const struct rule_search_ctx *ctx, __u32 branch)
-{
-	const union ks_tree_node *node = env_tree(ctx->env, branch);
-	const __u32 *word = ctx->question->search.word;
-	__u32 right, side;
-
-	if (!node)
-		return 0;
-	right = is_above(word[node->branch.field[0] & (KS_TREE_WORDS - 1)], node->branch.split[0]);
-	side = is_above(word[node->branch.field[1 + right] & (KS_TREE_WORDS - 1)], node->branch.split[1 + right]);
-	return node->branch.next[2 * right + side];
-}
-
-#define SEARCH_DESCENTS 6 /* in one call */
-
-/* Twelve levels, or down to the rules. */
-static ks_inline void search_down(const struct rule_search_ctx *ctx)
-{
-	__u32 to = ctx->question->search.next;
-
-	for (__u32 i = 0; i < SEARCH_DESCENTS && to && !(to & ~KS_TREE_NUMBER); i++)
-		to = search_descend(ctx, to);
-	search_enter(&ctx->question->search, to);
-}
-
-/* Returns false if no part is left that could have a better match. */
-static ks_inline bool search_part(const struct rule_search_ctx *ctx)
-{
-	struct ks_search *search = &ctx->question->search;
-	const union ks_tree_node *head = env_tree(ctx->env, search->head), *first;
-	__u32 part = search->part;
-
-	if (!head || part >= KS_TREE_PARTS)
-		return false;
-	part &= KS_TREE_PARTS - 1;
-	if (!head->entry[part])
-		return false;
-	if (ctx->decision->index != KS_DECISION_DEFAULT) { /* else all are better */
-		first = env_tree(ctx->env, search->head + 1);
-		if (!first || first->entry[part] >= ctx->decision->index)
-			return false;
-	}
-	search->part = part + 1;
-	search_enter(search, head->entry[part]);
-	return true;
-}
-
-/* The next rule of a leaf, KS_TREE_END behind the last one. */
-static ks_inline __u32 search_leaf(const struct rule_search_ctx *ctx)
-{
-	struct ks_search *search = &ctx->question->search;
-	const union ks_tree_node *node = env_tree(ctx->env, search->leaf);
-	__u32 slot = search->slot & (KS_TREE_ENTRIES - 1);
-	__u32 index = node ? node->entry[slot] : KS_TREE_END;
-
-	search->slot = (slot + 1) & (KS_TREE_ENTRIES - 1);
-	search->leaf += !search->slot;
-	if (index >= ctx->decision->index) /* KS_TREE_END among them */
-		index = KS_TREE_END;
-	if (index == KS_TREE_END)
-		search->leaf = 0;
-	return index;
-}
 
 static ks_inline void decide(struct ks_decision *decision, const struct ks_rule *rule, __u32 index)
 {
@@ -297,40 +208,17 @@ static ks_inline void decide(struct ks_decision *decision, const struct ks_rule 
 	decision->targets = rule->targets;
 }
 
-static ks_inline void search_found(const struct rule_search_ctx *ctx, const struct ks_rule *rule, __u32 index)
-{
-	decide(ctx->decision, rule, index);
-	ctx->question->search.end = 0;
-	ctx->question->search.leaf = 0;
-}
-
-#define SEARCH_IS_OVER (KS_TREE_END - 1) /* no rule has that index */
-
 /*
- * Goes on with a search in trees, as far as to the next rule where it can: returns the index of a rule that is to be compared now,
- * KS_TREE_END to be called again, or SEARCH_IS_OVER. It has a frame of its own, which ends before the comparison needs the stack (V2).
+ * The next rule that is to be compared, or KS_TREE_*. A search in trees has a frame of its own, which ends before the comparison needs
+ * the stack (V2). Most lists are short, and need no other call.
  */
-static __attribute__((noinline)) __u32 search_next(const struct rule_search_ctx *ctx)
-{
-	struct ks_search *search = &ctx->question->search;
-
-	if (!search->leaf && !search->next && !search_part(ctx))
-		return SEARCH_IS_OVER;
-	if (search->next)
-		search_down(ctx);
-	if (search->at < search->end)
-		return search->at++;
-	return search->leaf ? search_leaf(ctx) : KS_TREE_END;
-}
-
-/* The same for any search. Most are not in trees, and need no other call. */
 static ks_inline __u32 search_go_on(const struct rule_search_ctx *ctx)
 {
 	struct ks_search *search = &ctx->question->search;
 
 	if (search->at < search->end)
 		return search->at++;
-	return search->head ? search_next(ctx) : SEARCH_IS_OVER;
+	return search->head ? ks_tree_next(ctx->env, ctx->question, ctx->decision) : KS_TREE_OVER;
 }
 
 /* Compares one rule, or goes on to where rules are. */
@@ -340,37 +228,15 @@ static long rule_search_step(__u32 n, void *arg)
 	__u32 index = search_go_on(ctx);
 	const struct ks_rule *rule;
 
-	if (index == SEARCH_IS_OVER)
+	if (index == KS_TREE_OVER)
 		return 1;
 	rule = index < ctx->decision->index ? env_rule(ctx->env, index) : NULL;
-	if (rule && rule_compare(ctx->env, rule, ctx->question) == KS_MISS_NOTHING)
-		search_found(ctx, rule, index);
-	return 0;
-}
-
-/* The words of an address that trees ask for. */
-static ks_inline void address_words(const struct ks_addr *addr, __u8 family, __u32 first, __u32 rest,
-				    __u32 word[KS_TREE_WORDS])
-{
-	if (family == KS_IPV4) {
-		word[first] = ks_be32(addr->w[3]);
-		return;
+	if (rule && rule_compare(ctx->env, rule, ctx->question) == KS_MISS_NOTHING) {
+		ctx->decision->index = index;
+		ctx->question->search.end = 0;
+		ctx->question->search.to = 0;
 	}
-	word[first] = ks_be32(addr->w[0]);
-	for (__u32 i = 0; i < 3; i++)
-		word[rest + i] = ks_be32(addr->w[1 + i]);
-}
-
-static ks_inline void question_words(const struct ks_question *q, __u32 word[KS_TREE_WORDS])
-{
-	word[KS_WORD_FROM] = q->from & (KS_ZONE_MAX - 1);
-	word[KS_WORD_TO] = q->to & (KS_ZONE_MAX - 1);
-	word[KS_WORD_PROTO] = q->tuple.proto;
-	word[KS_WORD_ICMP] = q->icmp;
-	word[KS_WORD_SPORT] = ks_be16(q->tuple.sport);
-	word[KS_WORD_DPORT] = ks_be16(q->tuple.dport);
-	address_words(&q->tuple.src, q->tuple.family, KS_WORD_SRC, KS_WORD_SRC_REST, word);
-	address_words(&q->tuple.dst, q->tuple.family, KS_WORD_DST, KS_WORD_DST_REST, word);
+	return 0;
 }
 
 static ks_inline void decide_default(struct ks_decision *decision)
@@ -380,25 +246,10 @@ static ks_inline void decide_default(struct ks_decision *decision)
 	decide(decision, &none, KS_DECISION_DEFAULT);
 }
 
-/* More steps than any search takes: each part leads to each rule once, at most. */
-#define SEARCH_STEPS (KS_TREE_PARTS * (KS_RULES_MAX + KS_TREE_DEPTH_MAX))
+/* More steps than any search takes: each part leads to each box once, at most. */
+#define SEARCH_STEPS (KS_TREE_PARTS * (2 * KS_TREE_BOXES_MAX + KS_TREE_DEPTH_MAX))
 
-/* Begins in the trees of a list, if it has any. */
-static ks_inline void search_trees(struct ks_env *env, struct ks_question *question)
-{
-	__u32 number = ks_tree_head(question->list, question->tuple.family);
-	const union ks_tree_node *head = env_tree(env, number);
-	struct ks_search *search = &question->search;
-
-	if (!head || !head->entry[0])
-		return;
-	search->at = 0;
-	search->end = 0;
-	search->head = number;
-	question_words(question, search->word);
-}
-
-static ks_inline void search_begin(struct ks_env *env, const struct ks_config *config, struct ks_question *question)
+static ks_inline void search_begin(const struct ks_config *config, struct ks_question *question)
 {
 	__u32 list = question->list & (KS_LIST_SLOTS - 1);
 	struct ks_search *search = &question->search;
@@ -406,12 +257,21 @@ static ks_inline void search_begin(struct ks_env *env, const struct ks_config *c
 
 	search->at = list == KS_LIST_FILTER ? 0 : config->list[list].first;
 	search->end = search->at + count;
-	search->leaf = 0;
-	search->next = 0;
 	search->head = 0;
-	search->part = 0;
-	if (config->tree_nodes && count >= KS_TREE_RULES_MIN)
-		search_trees(env, question);
+	if (!config->tree_nodes || count < KS_TREE_RULES_MIN)
+		return;
+	search->end = 0;
+	ks_tree_begin(question);
+}
+
+/* Tells what else the rule says that decides. */
+static ks_inline void decide_by(struct ks_env *env, struct ks_decision *decision)
+{
+	__u32 index = decision->index;
+	const struct ks_rule *rule = env_rule(env, index);
+
+	if (rule)
+		decide(decision, rule, index);
 }
 
 /* ks_rules_ask(), with pointers that are not NULL. */
@@ -423,9 +283,11 @@ static ks_inline __u32 list_ask(struct ks_env *env, struct ks_question *question
 	decide_default(decision);
 	if (!config)
 		return KS_DENY;
-	search_begin(env, config, question);
+	search_begin(config, question);
 	if (question->search.at < question->search.end || question->search.head)
 		ks_loop(SEARCH_STEPS, rule_search_step, &ctx);
+	if (decision->index != KS_DECISION_DEFAULT)
+		decide_by(env, decision);
 	return decision->action;
 }
 

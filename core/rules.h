@@ -516,15 +516,15 @@ bool ks_rule_condition_fails(struct ks_env *env, const struct ks_rule *rule, con
 
 /*
  * A search for the first rule of a list that matches: rules one after the other, or those that the parts of a tree lead to
- * (core/tree.h). It belongs to core/rules.c, and lies in the question because that is in memory of which the verifier knows
+ * (core/tree.h). It belongs to core/rules.c and core/tree.c, and lies in the question because that is in memory of which the verifier knows
  * no bound (V7), and the stack has no room for it (V2).
  */
 struct ks_search {
 	__u32 at, end; /* rules to be compared, one after the other */
-	__u32 leaf, slot; /* then those of a leaf from here, 0: none */
-	__u32 next; /* then down from this branch, 0: none */
-	__u32 head, part; /* then the next part of the tree at this head, 0: none */
-	__u32 zero;
+	__u32 head; /* or in the tree of this head; 0: none */
+	__u32 part; /* its next one */
+	__u32 to; /* in the part before that, from this node; 0: it is done */
+	__u32 key; /* ks_tree_key() of the packet */
 	__u32 word[KS_SEARCH_WORDS]; /* of the packet, by enum ks_tree_word */
 };
 

@@ -31,7 +31,7 @@ struct ks_tables {
 	const struct ks_range *ranges;
 	const struct ks_target *targets;
 	const struct ks_limit *limits;
-	const union ks_tree_node *tree; /* config->tree_nodes of them; NULL: every list is walked */
+	const struct ks_tree_page *tree; /* for config->tree_nodes; NULL: every list is walked */
 	const struct ks_conditions *conditions;
 	const struct ks_effects *effects;
 	const struct ks_calendar *calendars; /* config->schedules of them (policy/calendar.h) */

@@ -42,11 +42,11 @@ const struct ks_range *env_range(struct ks_env *env, __u32 index)
 	return index < t->config->ranges ? &t->ranges[index] : NULL;
 }
 
-const union ks_tree_node *env_tree(struct ks_env *env, __u32 index)
+const struct ks_tree_page *env_tree_page(struct ks_env *env, __u32 index)
 {
 	const struct ks_tables *t = &ks_engine_of(env)->tables;
 
-	return t->tree && index < t->config->tree_nodes ? &t->tree[index] : NULL;
+	return t->tree && index < ks_tree_pages(t->config->tree_nodes) ? &t->tree[index] : NULL;
 }
 
 const struct ks_target *env_target(struct ks_env *env, __u32 index)

@@ -134,7 +134,7 @@ struct ks_policy {
 	struct ks_range *ranges;
 	struct ks_target *targets; /* config.targets of them */
 	struct ks_limit *limits; /* config.limits of them, by the ids of their rules */
-	union ks_tree_node *tree; /* config.tree_nodes of them (policy/tree.h) */
+	struct ks_tree_page *tree; /* for config.tree_nodes (policy/tree.h) */
 	__u32 tree_compared; /* rules that a packet may have to be compared with, at most, where a list has trees */
 	struct ks_conditions *conditions; /* config.conditions of them; the first is none */
 	struct ks_calendar *calendars; /* config.schedules of them (policy/calendar.h) */

@@ -24,10 +24,12 @@
 #define NARROW_ADDRESS (1U << 28) /* values of the first word */
 #define NARROW_NUMBER 4096U
 
+#define EMPTY_LEAF (KS_TREE_LEAF | KS_TREE_NUMBER)
+
 /* A node with two sides, before two levels become a branch. */
 struct fork {
 	struct ks_split split;
-	__u32 to[2]; /* KS_TREE_RULE and KS_TREE_LEAF as in a branch; else the number of a fork */
+	__u32 to[2]; /* KS_TREE_LEAF and a place in `leaves`; else the number of a fork */
 };
 
 /* The tree of a part while it is made. */
@@ -39,7 +41,9 @@ struct grower {
 	size_t fork_count, fork_room;
 	__u32 *refs; /* boxes of the nodes that are being made, one node's behind the other's */
 	size_t ref_count, ref_room;
-	size_t node_room; /* of policy->tree */
+	__u32 *leaves; /* for each leaf the number of its boxes, then these */
+	size_t leaf_count, leaf_room;
+	size_t page_room; /* of policy->tree */
 	__u32 largest; /* rules of a leaf */
 };
 
@@ -47,6 +51,7 @@ static void grower_fini(struct grower *g)
 {
 	free(g->forks);
 	free(g->refs);
+	free(g->leaves);
 }
 
 KS_SCOPED_STRUCT(auto_grower, struct grower, grower_fini)
@@ -54,51 +59,53 @@ KS_SCOPED_STRUCT(auto_grower, struct grower, grower_fini)
 
 /* --- nodes --- */
 
+static union ks_tree_node *node_at(const struct ks_policy *policy, __u32 number)
+{
+	return &policy->tree[number >> KS_TREE_PAGE_SHIFT].node[number & (KS_TREE_PAGE_NODES - 1)];
+}
+
 /* Adds zeroed nodes. Returns 0 or -ENOMEM. */
 static int add_nodes(struct grower *g, __u32 count, __u32 *first)
 {
 	struct ks_config *config = &g->policy->config;
+	__u32 pages = ks_tree_pages(config->tree_nodes), more = ks_tree_pages(config->tree_nodes + count) - pages;
 
-	if (ks_compile_reserve(&g->policy->tree, &g->node_room, config->tree_nodes, count, sizeof(*g->policy->tree)))
-		return -ENOMEM;
-	memset(g->policy->tree + config->tree_nodes, 0, count * sizeof(*g->policy->tree));
+	if (more) {
+		if (ks_compile_reserve(&g->policy->tree, &g->page_room, pages, more, sizeof(*g->policy->tree)))
+			return -ENOMEM;
+		memset(g->policy->tree + pages, 0, more * sizeof(*g->policy->tree));
+	}
 	*first = config->tree_nodes;
 	config->tree_nodes += count;
 	return 0;
 }
 
-/* Leaves each rule once: boxes are in the order of their rules. Returns how many there are. */
-static __u32 unite_rules(const struct grower *g, const __u32 *refs, __u32 count, __u32 *rules)
+static __u32 count_rules(const struct grower *g, const __u32 *refs, __u32 count)
 {
-	__u32 found = 0;
+	__u32 rules = 0;
 
-	for (__u32 i = 0; i < count; i++) {
-		__u32 rule = g->boxes->rule[refs[i]];
-
-		if (!found || rules[found - 1] != rule)
-			rules[found++] = rule;
-	}
-	return found;
+	for (__u32 i = 0; i < count; i++) /* boxes are in the order of their rules */
+		rules += !i || g->boxes->rule[refs[i]] != g->boxes->rule[refs[i - 1]];
+	return rules;
 }
 
 /* Makes a leaf of the last `count` boxes, which are used up. */
 static int make_leaf(struct grower *g, __u32 count, __u32 *to)
 {
-	__u32 *refs = g->refs + g->ref_count - count, first;
-	__u32 rules = unite_rules(g, refs, count, refs);
+	const __u32 *refs = g->refs + g->ref_count - count;
+	__u32 rules = count_rules(g, refs, count);
 
 	g->largest = KS_MAX(g->largest, rules);
 	g->ref_count -= count;
-	if (rules == 1) {
-		*to = KS_TREE_RULE | refs[0];
+	*to = EMPTY_LEAF;
+	if (!count)
 		return 0;
-	}
-	if (add_nodes(g, rules / KS_TREE_ENTRIES + 1, &first)) /* with room for the end */
+	if (ks_compile_reserve(&g->leaves, &g->leaf_room, g->leaf_count, count + 1, sizeof(*g->leaves)))
 		return -ENOMEM;
-	for (__u32 i = 0; i <= rules; i++)
-		g->policy->tree[first + i / KS_TREE_ENTRIES].entry[i % KS_TREE_ENTRIES] =
-			i < rules ? refs[i] : KS_TREE_END;
-	*to = KS_TREE_LEAF | first;
+	*to = KS_TREE_LEAF | (__u32)g->leaf_count;
+	g->leaves[g->leaf_count] = count;
+	memcpy(g->leaves + g->leaf_count + 1, refs, count * sizeof(*refs));
+	g->leaf_count += count + 1;
 	return 0;
 }
 
@@ -182,38 +189,81 @@ static int grow(struct grower *g, __u32 count, __u32 budget, unsigned depth, __u
 	return err;
 }
 
-/* --- packing: two levels of forks are a branch --- */
+/* --- packing: two levels of forks are a branch, and what lies below it follows, so that a way down meets few pages --- */
+
+static void write_box(const struct ks_boxes *boxes, __u32 box, struct ks_tree_box *to)
+{
+	to->head = boxes->head[box];
+	to->sport[0] = (__u16)boxes->lo[KS_WORD_SPORT][box];
+	to->sport[1] = (__u16)boxes->hi[KS_WORD_SPORT][box];
+	to->dport[0] = (__u16)boxes->lo[KS_WORD_DPORT][box];
+	to->dport[1] = (__u16)boxes->hi[KS_WORD_DPORT][box];
+	to->src[0] = boxes->lo[KS_WORD_SRC][box];
+	to->src[1] = boxes->hi[KS_WORD_SRC][box];
+	to->dst[0] = boxes->lo[KS_WORD_DST][box];
+	to->dst[1] = boxes->hi[KS_WORD_DST][box];
+}
+
+static int pack_leaf(struct grower *g, __u32 from, __u32 *to)
+{
+	const __u32 *leaf;
+	__u32 at, count;
+
+	*to = 0;
+	if (from == EMPTY_LEAF)
+		return 0;
+	leaf = g->leaves + (from & KS_TREE_NUMBER);
+	count = leaf[0];
+	if (add_nodes(g, count, &at))
+		return -ENOMEM;
+	for (__u32 i = 0; i < count; i++)
+		write_box(g->boxes, leaf[1 + i], &node_at(g->policy, at + i)->box);
+	node_at(g->policy, at + count - 1)->box.head |= KS_BOX_LAST;
+	*to = KS_TREE_LEAF | at;
+	return 0;
+}
 
 static bool is_fork(__u32 to)
 {
 	return !(to & ~KS_TREE_NUMBER);
 }
 
-static int pack(struct grower *g, __u32 from, __u32 *to)
-{
-	const struct fork *top = is_fork(from) ? &g->forks[from] : NULL;
-	struct ks_tree_branch branch = { 0 };
-	__u32 at = 0;
-	int err = 0;
+static int pack(struct grower *g, __u32 from, __u32 *to);
 
-	*to = from;
-	if (!top)
-		return 0;
+/* Packs one side of a fork. A leaf lies on both sides of a bound that nothing is above. */
+static int pack_side(struct grower *g, __u32 to, unsigned side, struct ks_tree_branch *branch)
+{
+	const struct fork *below = is_fork(to) ? &g->forks[to] : NULL;
+	__u32 *next = &branch->next[2 * side];
+	int err;
+
+	branch->split[1 + side] = below ? below->split.value : ~0U;
+	branch->field[1 + side] = below ? (__u8)below->split.field : 0;
+	err = pack(g, below ? below->to[0] : to, &next[0]);
+	if (!below)
+		next[1] = next[0];
+	else if (!err)
+		err = pack(g, below->to[1], &next[1]);
+	return err;
+}
+
+static int pack_branch(struct grower *g, const struct fork *top, __u32 *to)
+{
+	struct ks_tree_branch branch = { .split = { top->split.value }, .field = { (__u8)top->split.field } };
+	__u32 at;
+	int err;
+
 	if (add_nodes(g, 1, &at))
 		return -ENOMEM;
-	branch.split[0] = top->split.value;
-	branch.field[0] = (__u8)top->split.field;
-	for (unsigned side = 0; side < 2; side++) {
-		const struct fork *below = is_fork(top->to[side]) ? &g->forks[top->to[side]] : NULL;
-
-		branch.split[1 + side] = below ? below->split.value : ~0U; /* nothing is above that */
-		branch.field[1 + side] = below ? (__u8)below->split.field : 0;
-		for (unsigned i = 0; !err && i < 2; i++)
-			err = pack(g, below ? below->to[i] : top->to[side], &branch.next[2 * side + i]);
-	}
-	g->policy->tree[at].branch = branch;
+	err = pack_side(g, top->to[0], 0, &branch) ?: pack_side(g, top->to[1], 1, &branch);
+	node_at(g->policy, at)->branch = branch;
 	*to = at;
 	return err;
+}
+
+static int pack(struct grower *g, __u32 from, __u32 *to)
+{
+	return is_fork(from) ? pack_branch(g, &g->forks[from], to) : pack_leaf(g, from, to);
 }
 
 /* --- parts --- */
@@ -221,7 +271,7 @@ static int pack(struct grower *g, __u32 from, __u32 *to)
 /* A part: its boxes are narrow in the same fields. */
 enum part { PART_NONE, PART_SRC, PART_DST, PART_BOTH, PART_NUMBER, PARTS };
 
-_Static_assert(PARTS <= KS_TREE_PARTS, "a head has room for all parts");
+_Static_assert(PARTS < KS_TREE_PARTS, "a head has room for all parts and an end");
 
 static bool is_narrow(const struct ks_boxes *boxes, __u32 box, unsigned field, __u32 width)
 {
@@ -279,6 +329,7 @@ static int make_part(struct grower *g, enum part part, struct part_root roots[PA
 	root.first = g->boxes->rule[g->refs[0]];
 	region_init(&g->region);
 	g->fork_count = 0;
+	g->leaf_count = 0;
 	g->largest = 0;
 	err = grow(g, boxes, (__u32)KS_MIN((__u64)BUDGET_FACTOR * boxes + BUDGET_LEAST, 0xffffffffULL), 0, &from);
 	if (!err)
@@ -299,12 +350,12 @@ static void write_head(union ks_tree_node *head, struct part_root *roots, __u32 
 {
 	qsort(roots, count, sizeof(*roots), compare_roots);
 	for (__u32 i = 0; i < KS_TREE_PARTS; i++) {
-		head[0].entry[i] = i < count ? roots[i].to : 0;
-		head[1].entry[i] = i < count ? roots[i].first : KS_TREE_END;
+		head[0].part[i] = i < count ? roots[i].to : 0;
+		head[1].part[i] = i < count ? roots[i].first : KS_TREE_END;
 	}
 }
 
-/* Makes the trees of the entries first to end - 1 for a family. No rule of it: the head stays empty, and they are walked. */
+/* Makes the trees of the entries first to end - 1 for a family. No rule of it: the head has no part. */
 static int make_head(struct grower *g, __u32 list, __u32 first, __u32 end, __u8 family)
 {
 	ks_auto_boxes struct ks_boxes boxes = { 0 };
@@ -321,7 +372,7 @@ static int make_head(struct grower *g, __u32 list, __u32 first, __u32 end, __u8 
 	g->boxes = NULL;
 	if (err)
 		return err;
-	write_head(g->policy->tree + ks_tree_head(list, family), roots, count);
+	write_head(node_at(g->policy, ks_tree_head(list, family)), roots, count);
 	g->policy->tree_compared = KS_MAX(g->policy->tree_compared, compared);
 	return 0;
 }

@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/header/packet.h"
 #include "policy/compile.h"
 #include "policy/tree_internal.h"
 
 #define RANGES_MAX 8U /* that hold a set */
-#define BOXES_MAX 131072U /* of a list, about: long lists get fewer boxes a rule */
 #define BOXES_PER_RULE 16U
 
 enum side { SIDE_SRC, SIDE_DST, SIDE_SPORT, SIDE_DPORT, SIDE_ICMP, SIDES };
@@ -20,6 +20,7 @@ enum side { SIDE_SRC, SIDE_DST, SIDE_SPORT, SIDE_DPORT, SIDE_ICMP, SIDES };
 /* The ranges of a condition; none: the rule matches nothing. */
 struct side_ranges {
 	__u32 count;
+	bool loose; /* they hold more than the condition allows */
 	struct ks_range range[RANGES_MAX];
 };
 
@@ -87,6 +88,7 @@ static void cover_ranges(const struct ks_range *ranges, __u32 count, struct side
 {
 	__u32 behind[RANGES_MAX], gaps = find_gaps(ranges, count, behind), from = 0;
 
+	side->loose = true;
 	side->count = gaps + 1;
 	for (__u32 i = 0; i <= gaps; i++) {
 		__u32 last = i < gaps ? behind[i] : count - 1;
@@ -117,14 +119,16 @@ static int take_ranges(struct boxes_ctx *ctx, __u32 set, __u32 first, __u32 coun
 
 	if (count > RANGES_MAX)
 		return cover_large(ctx, set, ranges, count, side);
+	side->loose = false;
 	side->count = count;
 	if (count)
 		memcpy(side->range, ranges, count * sizeof(*ranges));
 	return 0;
 }
 
-static void whole(struct side_ranges *side)
+static void whole(struct side_ranges *side, bool loose)
 {
+	side->loose = loose;
 	side->count = 1;
 	side->range[0] = (struct ks_range){ .hi = { ~0ULL, ~0ULL } };
 }
@@ -134,7 +138,7 @@ static int address_side(struct boxes_ctx *ctx, __u32 index, bool negated, struct
 	const struct ks_set *set = &ctx->policy->sets[index];
 
 	if (index == KS_SET_ANY || negated || set->dynamic || ctx->own[index])
-		return whole(side), 0;
+		return whole(side, index != KS_SET_ANY), 0;
 	return ctx->family == KS_IPV4 ? take_ranges(ctx, index, set->first4, set->count4, side)
 				      : take_ranges(ctx, index, set->first6, set->count6, side);
 }
@@ -144,11 +148,20 @@ static int number_side(struct boxes_ctx *ctx, __u32 index, bool negated, struct 
 	const struct ks_set *set = &ctx->policy->sets[index];
 
 	if (index == KS_SET_ANY || negated)
-		return whole(side), 0;
+		return whole(side, index != KS_SET_ANY), 0;
 	return take_ranges(ctx, index, set->first4, set->count4, side);
 }
 
 /* --- boxes --- */
+
+static bool reserve_heads(struct ks_boxes *boxes, __u32 room)
+{
+	__u64 *grown = realloc(boxes->head, room * sizeof(*grown));
+
+	if (grown)
+		boxes->head = grown;
+	return grown;
+}
 
 static int boxes_reserve(struct ks_boxes *boxes)
 {
@@ -166,6 +179,8 @@ static int boxes_reserve(struct ks_boxes *boxes)
 			*array = grown;
 		err = grown ? 0 : -ENOMEM;
 	}
+	if (!err && !reserve_heads(boxes, room))
+		err = -ENOMEM;
 	if (!err)
 		boxes->room = room;
 	return err;
@@ -178,6 +193,7 @@ void ks_boxes_fini(struct ks_boxes *boxes)
 		free(boxes->hi[i]);
 	}
 	free(boxes->rule);
+	free(boxes->head);
 }
 
 static void write_number(struct ks_boxes *boxes, unsigned field, __u64 lo, __u64 hi)
@@ -215,7 +231,61 @@ static void write_zones(struct ks_boxes *boxes, unsigned field, __u64 zones)
 		     KS_ZONE_MAX - 1U - (unsigned)__builtin_clzll(zones));
 }
 
-static int add_box(struct boxes_ctx *ctx, __u32 entry, const struct ks_range *const ranges[SIDES])
+/* --- heads: if a box is sure, that is holds nothing but packets of its rule --- */
+
+static bool is_one_zone(__u64 zones)
+{
+	return !(zones & (zones - 1));
+}
+
+/* The mask of a field of which a box asks for one value, or for none. */
+static __u32 zone_mask(__u64 zones)
+{
+	return is_one_zone(zones) ? KS_ZONE_MAX - 1 : 0;
+}
+
+static bool zones_are_sure(__u64 zones)
+{
+	return zones == KS_ZONES_ANY || is_one_zone(zones);
+}
+
+/* Returns true if the first word of an IPv6 address tells all. */
+static bool first_word_tells(const struct ks_range *range)
+{
+	return !((__u32)range->lo[0] | range->lo[1]) && (__u32)range->hi[0] == ~0U && range->hi[1] == ~0ULL;
+}
+
+static bool ports_are_sure(const struct ks_rule *rule)
+{
+	return (rule->sport_set == KS_SET_ANY && rule->dport_set == KS_SET_ANY) ||
+	       (!(rule->flags & KS_RULE_ANY_PROTO) && ks_proto_has_ports(rule->proto));
+}
+
+static bool box_is_sure(const struct boxes_ctx *ctx, const struct ks_rule *rule, const struct side_ranges sides[SIDES],
+			const struct ks_range *const ranges[SIDES])
+{
+	for (unsigned i = 0; i < SIDES; i++) {
+		if (sides[i].loose)
+			return false;
+	}
+	if (ctx->family == KS_IPV6 && !(first_word_tells(ranges[SIDE_SRC]) && first_word_tells(ranges[SIDE_DST])))
+		return false;
+	return !rule->conditions && rule->icmp_set == KS_SET_ANY && ports_are_sure(rule) &&
+	       zones_are_sure(rule->from_zones) && zones_are_sure(rule->to_zones);
+}
+
+static __u64 box_head(const struct ks_rule *rule, __u32 entry, bool sure)
+{
+	bool any = rule->flags & KS_RULE_ANY_PROTO;
+	__u32 from = (__u32)__builtin_ctzll(rule->from_zones), to = (__u32)__builtin_ctzll(rule->to_zones);
+	__u64 key = ks_tree_key(from, to, rule->proto);
+	__u64 mask = ks_tree_key(zone_mask(rule->from_zones), zone_mask(rule->to_zones), any ? 0 : 0xff);
+
+	return entry | key << KS_BOX_KEY_SHIFT | mask << KS_BOX_MASK_SHIFT | (sure ? KS_BOX_SURE : 0);
+}
+
+static int add_box(struct boxes_ctx *ctx, __u32 entry, const struct side_ranges sides[SIDES],
+		   const struct ks_range *const ranges[SIDES])
 {
 	const struct ks_rule *rule = &ctx->policy->rules[entry];
 	bool any = rule->flags & KS_RULE_ANY_PROTO;
@@ -230,6 +300,7 @@ static int add_box(struct boxes_ctx *ctx, __u32 entry, const struct ks_range *co
 	write_number(ctx->boxes, KS_WORD_DPORT, ranges[SIDE_DPORT]->lo[1], ranges[SIDE_DPORT]->hi[1]);
 	write_address(ctx, KS_WORD_SRC, KS_WORD_SRC_REST, ranges[SIDE_SRC]);
 	write_address(ctx, KS_WORD_DST, KS_WORD_DST_REST, ranges[SIDE_DST]);
+	ctx->boxes->head[ctx->boxes->count] = box_head(rule, entry, box_is_sure(ctx, rule, sides, ranges));
 	ctx->boxes->rule[ctx->boxes->count++] = entry;
 	return 0;
 }
@@ -247,6 +318,7 @@ static __u32 bound_sides(struct side_ranges sides[SIDES], __u32 max)
 		return product;
 	memcpy(sides[most].range[0].hi, sides[most].range[sides[most].count - 1].hi, sizeof(sides->range->hi));
 	sides[most].count = 1;
+	sides[most].loose = true;
 	return bound_sides(sides, max);
 }
 
@@ -263,7 +335,7 @@ static int add_boxes(struct boxes_ctx *ctx, __u32 entry, struct side_ranges side
 			ranges[i] = &sides[i].range[rest % sides[i].count];
 			rest /= sides[i].count;
 		}
-		err = add_box(ctx, entry, ranges);
+		err = add_box(ctx, entry, sides, ranges);
 	}
 	return err;
 }
@@ -304,7 +376,7 @@ int ks_boxes_make(const struct ks_policy *policy, __u32 first, __u32 end, __u8 f
 	int err = 0;
 
 	boxes->fields = family == KS_IPV4 ? KS_WORDS_IPV4 : KS_WORDS;
-	ctx.per_rule = KS_MAX(1U, KS_MIN(BOXES_PER_RULE, BOXES_MAX / (end - first)));
+	ctx.per_rule = KS_MAX(1U, KS_MIN(BOXES_PER_RULE, KS_TREE_BOXES_MAX / (end - first)));
 	ctx.own = calloc(policy->config.sets + 1, sizeof(*ctx.own));
 	ctx.hull_of = calloc(policy->config.sets + 1, sizeof(*ctx.hull_of));
 	if (!ctx.own || !ctx.hull_of)

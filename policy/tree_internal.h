@@ -14,6 +14,7 @@ struct ks_boxes {
 	__u32 count, room;
 	__u32 fields; /* that the family has */
 	__u32 *rule; /* entry of each box */
+	__u64 *head; /* as of struct ks_tree_box, of one that is not the last */
 	__u32 *lo[KS_WORDS], *hi[KS_WORDS];
 };
 

@@ -42,6 +42,7 @@ static int tables_make(struct trees *trees, __u64 *seed, __u32 count, __u32 narr
 	tables.rules = trees->policy->rules;
 	tables.sets = trees->policy->sets;
 	tables.ranges = trees->policy->ranges;
+	tables.conditions = trees->policy->conditions;
 	err = trees->home.ops->set_policy(trees->home.self, trees->policy);
 	return err ?: ks_engine_create(&tables, &trees->engine);
 }

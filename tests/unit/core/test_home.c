@@ -37,7 +37,7 @@ const struct ks_limit *env_limit(struct ks_env *env, __u32 index)
 }
 
 /* The lists of unit tests are short, or walked. */
-const union ks_tree_node *env_tree(struct ks_env *env, __u32 index)
+const struct ks_tree_page *env_tree_page(struct ks_env *env, __u32 index)
 {
 	return NULL;
 }

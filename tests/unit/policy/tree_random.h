@@ -79,7 +79,7 @@ static inline __u32 tree_sort_ranges(struct ks_range *ranges, __u32 count)
 	return left;
 }
 
-/* A host, a prefix of any length, or a range. */
+/* A host, a prefix of any length, or a range. Of IPv6 some end with the first word. */
 static inline struct ks_range tree_range(__u64 *seed, __u8 family)
 {
 	struct ks_range range;
@@ -95,6 +95,12 @@ static inline struct ks_range tree_range(__u64 *seed, __u8 family)
 		range.lo[1] = 0;
 		range.hi[0] |= (1ULL << bits) - 1;
 		range.hi[1] = tree_chance(seed, 50) ? ~0ULL : 7;
+	}
+	if (family == KS_IPV6 && tree_chance(seed, 20)) {
+		range.lo[0] &= ~0xffffffffULL;
+		range.lo[1] = tree_chance(seed, 80) ? 0 : 1;
+		range.hi[0] |= 0xffffffffULL;
+		range.hi[1] = ~0ULL;
 	}
 	return range;
 }
@@ -164,12 +170,26 @@ static inline struct ks_rule tree_rule(__u64 *seed, __u32 id, __u32 narrow)
 		.family = (__u8)(tree_chance(seed, 70)	 ? 0
 				 : tree_chance(seed, 50) ? KS_IPV4
 							 : KS_IPV6),
+		.conditions = tree_chance(seed, 10),
 	};
 
 	rule.flags = tree_chance(seed, 20) ? KS_RULE_ANY_PROTO : 0;
 	for (__u32 i = 0; i < KS_ARRAY_SIZE(flags); i++)
 		rule.flags |= tree_chance(seed, 6) ? flags[i] : 0;
 	return rule;
+}
+
+/* The only conditions that rules have, beside none: every second code point. */
+static inline int tree_make_conditions(struct ks_policy *policy)
+{
+	free(policy->conditions);
+	policy->conditions = calloc(2, sizeof(*policy->conditions));
+	if (!policy->conditions)
+		return -12;
+	policy->config.conditions = 2;
+	policy->conditions[1].asks = KS_CONDITION_BIT(KS_CONDITION_DSCP);
+	policy->conditions[1].dscp = 0x5555555555555555ULL;
+	return 0;
 }
 
 /*
@@ -187,7 +207,7 @@ static inline int tree_randomize(__u64 *seed, struct ks_policy *policy, __u32 co
 	policy->rules = aligned_alloc(sizeof(*policy->rules), (count + 1) * sizeof(*policy->rules));
 	policy->sets = calloc(TREE_SETS, sizeof(*policy->sets));
 	policy->ranges = calloc(TREE_SETS * 2 * TREE_RANGES_MAX, sizeof(*policy->ranges));
-	if (!policy->rules || !policy->sets || !policy->ranges)
+	if (!policy->rules || !policy->sets || !policy->ranges || tree_make_conditions(policy))
 		return -12;
 	config->sets = TREE_SETS;
 	config->ranges = TREE_SETS * 2 * TREE_RANGES_MAX;
@@ -271,6 +291,8 @@ static inline struct ks_question tree_question(__u64 *seed, const struct ks_poli
 	q.tuple.sport = ks_be16(tree_number(seed, policy, rule->sport_set));
 	q.tuple.dport = ks_be16(tree_number(seed, policy, rule->dport_set));
 	q.icmp = tree_number(seed, policy, rule->icmp_set);
+	q.facts.known = KS_CONDITION_BIT(KS_CONDITION_DSCP);
+	q.facts.dscp = (__u8)tree_roll(seed, 64);
 	q.from = tree_zone(seed, rule->from_zones);
 	q.to = tree_zone(seed, rule->to_zones);
 	return q;
