@@ -49,9 +49,9 @@ json_t *ks_nft_list_value(struct ks_nft_token token)
 /* Returns true if a value may begin, or end, so: no mark, and no operator. */
 static bool is_value(struct ks_nft_token token)
 {
-	static const char *const others[] = { "{", "}",	 "(",  ")",  ",",   ";",    ".",  ":", "|",
-					      "&", "/",	 "^",  "=",  "==",  "!=",   "<=", "<", ">",
-					      "-", ">=", ">>", "<<", "map", "vmap", "set" };
+	static const char *const others[] = { "{", "}", "(",  ")",  ",",  ";",	 ".",	 ":",  "|",
+					      "&", "/", "^",  "=",  "==", "!",	 "!=",	 "<=", "<",
+					      ">", "-", ">=", ">>", "<<", "map", "vmap", "set" };
 
 	return token.quoted || (token.length && token.text[0] != '"' && !IS_AMONG(token, others));
 }

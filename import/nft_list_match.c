@@ -56,7 +56,7 @@ json_t *ks_nft_list_masked(struct ks_nft_scan *scan, const json_t *key)
 
 static const char *operator_take(struct ks_nft_scan *scan)
 {
-	static const char *const operators[] = { "==", "!=", "<=", ">=", "<", ">" };
+	static const char *const operators[] = { "==", "!=", "<=", ">=", "<", ">", "!" };
 
 	for (size_t i = 0; i < KS_ARRAY_SIZE(operators); i++) {
 		if (ks_nft_token_comes(scan, operators[i]))
@@ -67,7 +67,7 @@ static const char *operator_take(struct ks_nft_scan *scan)
 
 /*
  * Returns the operator as the JSON has it; NULL for what is not known here. Bits without an operator are any of them; with one, and
- * several bits, it is another question.
+ * several bits, it is another question. "!" asks for none of them.
  */
 static const char *operator_find(const json_t *key, const char *op, const json_t *right, bool many)
 {
@@ -77,9 +77,11 @@ static const char *operator_find(const json_t *key, const char *op, const json_t
 
 	if ((op[0] == '<' || op[0] == '>') && !json_is_integer(right))
 		return NULL;
-	if (many && (!bits || (*op && !(state && op[0] == '!'))))
+	if (many && (!bits || (*op && strcmp(op, "!") != 0 && !(state && op[0] == '!'))))
 		return NULL;
-	if (status && (*op || set))
+	if (status && ((*op && strcmp(op, "!") != 0) || set))
+		return NULL;
+	if (!strcmp(op, "!") && (!bits || set))
 		return NULL;
 	if (*op)
 		return op;
@@ -96,7 +98,7 @@ json_t *ks_nft_list_match(struct ks_nft_scan *scan, const json_t *key)
 		return NULL;
 	if (ks_nft_token_comes(scan, "/")) {
 		mask = bits_read(scan);
-		return *op && op[0] != '!' ? NULL : masked_make(key, *op ? op : "==", mask, right);
+		return *op && strcmp(op, "!=") != 0 ? NULL : masked_make(key, *op ? op : "==", mask, right);
 	}
 	if (json_object_get(key, "fib") && json_is_string(right) && !strcmp(json_string_value(right), "missing"))
 		return *op ? NULL : json_pack("{s:{s:s, s:O, s:b}}", "match", "op", "==", "left", key, "right", 0);

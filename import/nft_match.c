@@ -22,10 +22,12 @@ struct wish {
 	const json_t *entries;
 };
 
+/* A condition that nothing says. One and its negation are one condition; other operators ask for something else. */
 static int unsaid(const struct wish *wish)
 {
+	const char *op = !strcmp(wish->op, "!") ? "in" : wish->negated ? "==" : wish->op;
 	ks_auto_json json_t *match =
-		json_pack("{s:{s:O, s:s, s:O}}", "match", "left", wish->left, "op", "==", "right", wish->right);
+		json_pack("{s:{s:O, s:s, s:O}}", "match", "left", wish->left, "op", op, "right", wish->right);
 	const char *text = match ? ks_nft_text(wish->nft->import, match) : NULL;
 
 	return text ? ks_draft_unsaid(wish->draft, text, wish->negated) : -ENOMEM;
@@ -313,6 +315,12 @@ static int match_family(const struct wish *wish)
 
 /* --- connections --- */
 
+/* Returns true for bits of which one is enough, or none is to be set ("!"). */
+static bool asks_bits(const struct wish *wish)
+{
+	return !strcmp(wish->op, "in") || !strcmp(wish->op, "!");
+}
+
 static int match_states(const struct wish *wish, bool status)
 {
 	static const char *const names[] = { "new", "established", "related", "invalid", "untracked", "dnat" };
@@ -321,7 +329,7 @@ static int match_states(const struct wish *wish, bool status)
 	int err;
 	size_t i;
 
-	if (status && strcmp(wish->op, "in") != 0) /* of all bits of the status together */
+	if (status && !asks_bits(wish)) /* of all bits of the status together */
 		return unsaid(wish);
 	json_array_foreach(wish->entries, i, entry)
 	{
@@ -372,23 +380,14 @@ static int flags_of(const json_t *value)
 static int match_flags(const struct wish *wish, int mask)
 {
 	const int set = flags_of(wish->right);
-	const bool any = !strcmp(wish->op, "in");
-	int err;
+	const bool any = asks_bits(wish);
 
 	if (set < 0 || mask < 0 || (!any && set & ~mask))
 		return unsaid(wish);
 	ks_draft_proto(wish->draft, KS_PROTO_TCP, false);
 	if (any) /* one of them is enough */
-		err = ks_draft_flags(wish->draft, 0, (unsigned)(set & mask), true);
-	else
-		err = ks_draft_flags(wish->draft, (unsigned)set, (unsigned)mask, wish->negated);
-	return err;
-}
-
-/* Returns true for several flags behind an operator of their own: nft then asks for none of them. */
-static bool is_odd_list(const struct wish *wish)
-{
-	return json_is_array(wish->right) && strcmp(wish->op, "in") != 0;
+		return ks_draft_flags(wish->draft, 0, (unsigned)(set & mask), !wish->negated);
+	return ks_draft_flags(wish->draft, (unsigned)set, (unsigned)mask, wish->negated);
 }
 
 /* --- routes --- */
@@ -415,7 +414,8 @@ static int match_fib(const struct wish *wish, const json_t *fib)
 
 	if (json_array_size(wish->entries) != 1 || !result)
 		return unsaid(wish);
-	if (!strcmp(result, "type") && flag_is(fib, "daddr") && type) {
+	/* With the interface, too, an address of another one is none. */
+	if (!strcmp(result, "type") && flag_is(fib, "daddr") && !flag_is(fib, "iif") && !flag_is(fib, "mark") && type) {
 		if (!strcmp(type, "local"))
 			err = ks_draft_own(wish->draft, wish->negated);
 		else if (!strcmp(type, "broadcast"))
@@ -459,8 +459,8 @@ static int match_ported(const struct wish *wish, unsigned proto, const char *fie
 {
 	if (proto)
 		ks_draft_proto(wish->draft, proto, false);
-	if (!strcmp(field, "flags") && proto == KS_PROTO_TCP)
-		return is_odd_list(wish) ? unsaid(wish) : match_flags(wish, 0xff);
+	if (!strcmp(field, "flags") && proto == KS_PROTO_TCP) /* a list: nft asks for none of them */
+		return json_is_array(wish->right) && !asks_bits(wish) ? unsaid(wish) : match_flags(wish, 0xff);
 	if (!strcmp(field, "sport") || !strcmp(field, "dport"))
 		return match_ports(wish, field[0] == 's' ? KS_DIM_SPORT : KS_DIM_DPORT);
 	return unsaid(wish);
@@ -586,7 +586,7 @@ int ks_nft_match(struct ks_nft *nft, struct ks_draft *draft, const json_t *left,
 {
 	ks_auto_json json_t *made = NULL;
 	struct wish wish = {
-		.nft = nft, .draft = draft, .op = op, .negated = !strcmp(op, "!="), .left = left, .right = right
+		.nft = nft, .draft = draft, .op = op, .negated = op[0] == '!', .left = left, .right = right
 	};
 
 	if (ks_nft_dynamic(nft, right))

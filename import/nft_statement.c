@@ -393,18 +393,44 @@ static int verdict_read(struct ks_nft *nft, struct ks_draft *draft, const char *
 	return 0;
 }
 
+/* Returns true for "in" and "!" where they ask for bits, or for an entry of a set. */
+static bool asks_known_bits(const char *op, const json_t *left, const json_t *right)
+{
+	const json_t *masked = json_array_get(json_object_get(left, "&"), 0), *key = masked ? masked : left;
+	const char *field = json_string_value(json_object_get(json_object_get(key, "payload"), "field"));
+	const bool bits = json_object_get(key, "ct") || (field && !strcmp(field, "flags"));
+
+	if (json_object_get(right, "set") || (json_is_string(right) && json_string_value(right)[0] == '@'))
+		return !strcmp(op, "in");
+	return bits && (!strcmp(op, "in") || !strcmp(op, "!"));
+}
+
+/* A condition. Operators that are not known are not guessed. */
+static int match_read(struct ks_nft *nft, struct ks_draft *draft, const json_t *match)
+{
+	static const char *const operators[] = { "==", "!=", "<", ">", "<=", ">=" };
+	const json_t *left = json_object_get(match, "left"), *right = json_object_get(match, "right");
+	const char *op = json_string_value(json_object_get(match, "op"));
+	ks_auto_json json_t *shown = NULL;
+	bool known = !op;
+
+	for (size_t i = 0; op && i < KS_ARRAY_SIZE(operators); i++)
+		known |= !strcmp(operators[i], op);
+	if (known || asks_known_bits(op, left, right))
+		return ks_nft_match(nft, draft, left, op ? op : "==", right);
+	shown = json_pack("{s:O}", "match", match);
+	return shown ? ks_draft_unsaid(draft, ks_nft_text(nft->import, shown), false) : -ENOMEM;
+}
+
 /* A statement that ends no rule. Returns 0 or -errno. */
 static int statement_read(struct ks_nft *nft, struct ks_draft *draft, const char *name, const json_t *value)
 {
-	const char *op = json_string_value(json_object_get(value, "op"));
-
 	for (size_t i = 0; i < KS_ARRAY_SIZE(ignored); i++) {
 		if (!strcmp(ignored[i], name) && strcmp(name, "quota") != 0)
 			return 0;
 	}
 	if (!strcmp(name, "match") && json_object_get(value, "left") && json_object_get(value, "right"))
-		return ks_nft_match(nft, draft, json_object_get(value, "left"),
-				    op ? op : "==", json_object_get(value, "right"));
+		return match_read(nft, draft, value);
 	if (!strcmp(name, "limit"))
 		return limit_read(nft, draft, value, "");
 	if (!strcmp(name, "ct count"))

@@ -82,9 +82,12 @@ static bool known_print(FILE *out, const char *name, const json_t *value, unsign
 static void match_print(FILE *out, const json_t *match, unsigned depth)
 {
 	const char *op = json_string_value(json_object_get(match, "op"));
+	const char *key =
+		json_string_value(json_object_get(json_object_get(json_object_get(match, "left"), "ct"), "key"));
+	const bool said = key && !strcmp(key, "status"); /* "==" is of all of its bits */
 
 	value_print(out, json_object_get(match, "left"), depth + 1);
-	if (op && strcmp(op, "==") != 0 && strcmp(op, "in") != 0)
+	if (op && (said || strcmp(op, "==") != 0) && strcmp(op, "in") != 0)
 		fprintf(out, " %s", op);
 	fputc(' ', out);
 	value_print(out, json_object_get(match, "right"), depth + 1);

@@ -220,3 +220,77 @@ def test_nft_unknown_mark_of_a_new_source(keepstate):
             '\t\tmeta mark & 0x00004000 == 0x00000000 return\n\t\tmeta mark set meta mark ^ 0x00004000\n\t\tmasquerade\n\t}\n}\n')
     policy = keepstate('import', 'nft', '-', stdin=text.encode()).stdout
     assert "left out: nothing here says 'mark & 16384 0' of line 4" in policy
+
+
+FLAGS, STATE, STATUS = {'payload': {'protocol': 'tcp', 'field': 'flags'}}, {'ct': {'key': 'state'}}, {'ct': {'key': 'status'}}
+
+
+def bits_policies(keepstate, policy, rule, match, verdict):
+    """The policies of a rule for packets of TCP to the box: as nft prints it, and of its JSON."""
+    chain = {'family': 'inet', 'table': 'f', 'chain': 'b'}
+    exprs = [[{'match': {'op': 'in', 'left': STATE, 'right': 'established'}}, {'accept': None}],
+             [{'match': {'op': '==', 'left': {'payload': {'protocol': 'tcp', 'field': 'dport'}}, 'right': 22}},
+              {'match': dict(zip(('op', 'left', 'right'), match))}, {verdict: None}]]
+    text = {'nftables': [{'table': {'family': 'inet', 'name': 'f'}},
+                         {'chain': {'family': 'inet', 'table': 'f', 'name': 'b', 'type': 'filter', 'hook': 'input', 'prio': 0, 'policy': policy}},
+                         *({'rule': {**chain, 'handle': at + 3, 'expr': expr}} for at, expr in enumerate(exprs))]}
+    printed = (f'table inet f {{\n\tchain b {{ type filter hook input priority filter; policy {policy};\nct state established accept\n'
+               f'tcp dport 22 {rule} {verdict}\n\t}}\n}}\n')
+    for each in (printed, json.dumps(text)):
+        made = keepstate('import', 'nft', '-', stdin=each.encode()).stdout
+        keepstate('check', '-', stdin=made.encode())
+        yield made, re.findall('^((?:allow|deny) .*?)(?:  #.*)?$', made, re.M)
+
+
+@pytest.mark.parametrize('policy, rule, match, verdict, made', [
+    ('drop', 'tcp flags ! syn', ('!', FLAGS, 'syn'), 'accept', []),
+    ('accept', 'tcp flags ! syn', ('!', FLAGS, 'syn'), 'drop', []),
+    ('accept', 'tcp flags ! ack,rst', ('!', FLAGS, ['ack', 'rst']), 'drop', ['deny to self tcp port 22']),
+    ('drop', 'tcp flags ! ack,rst', ('!', FLAGS, ['ack', 'rst']), 'accept', ['allow to self tcp port 22']),
+    ('accept', 'tcp flags syn', ('in', FLAGS, 'syn'), 'drop', ['deny to self tcp port 22']),
+    ('accept', 'ct state ! invalid', ('!', STATE, 'invalid'), 'drop', ['deny to self tcp port 22']),
+    ('accept', 'ct state ! invalid,new', ('!', STATE, ['invalid', 'new']), 'drop', []),
+    ('drop', 'ct state ! established,related', ('!', STATE, ['established', 'related']), 'accept', ['allow to self tcp port 22']),
+    ('drop', 'ct state ! new', ('!', STATE, 'new'), 'accept', []),
+    ('accept', 'ct status ! dnat', ('!', STATUS, 'dnat'), 'drop', ['deny to self tcp port 22']),
+    ('drop', 'ct status ! dnat', ('!', STATUS, 'dnat'), 'accept', ['allow to self tcp port 22']),
+    ('accept', 'ct status ! snat,dnat', ('!', STATUS, ['snat', 'dnat']), 'drop', ['deny to self tcp port 22']),
+    ('drop', 'ct status ! snat,dnat', ('!', STATUS, ['snat', 'dnat']), 'accept', []),
+    ('accept', 'ct status != dnat', ('!=', STATUS, 'dnat'), 'drop', ['deny to self tcp port 22']),
+    ('accept', 'ct status & dnat == 0', ('==', {'&': [STATUS, 'dnat']}, 0), 'drop', ['deny to self tcp port 22']),
+    ('drop', 'ct label ! 1', ('!', {'ct': {'key': 'label'}}, 1), 'accept', []),
+])
+def test_nft_bits_negated(keepstate, policy, rule, match, verdict, made):
+    """"!" is what has none of the bits, in the text and in the JSON."""
+    for text, rules in bits_policies(keepstate, policy, rule, match, verdict):
+        assert [line for line in rules if ' port 22' in line] == made, text
+
+
+@pytest.mark.parametrize('op', ['!', 'in', '~', 'contains', ''])
+def test_nft_unknown_operators(keepstate, op):
+    """An operator that is none of the key's is a condition that nobody knows: it denies all, and allows none."""
+    match = (op, {'payload': {'protocol': 'ip', 'field': 'ttl'}}, 9)
+    for policy, verdict, made in (('accept', 'drop', ['deny to self tcp port 22']), ('drop', 'accept', [])):
+        text, rules = list(bits_policies(keepstate, policy, 'ct label 1', match, verdict))[1]
+        assert [line for line in rules if ' port 22' in line] == made, text
+
+
+def test_nft_unsaid_operators_differ(keepstate):
+    """Two conditions that nothing says are two where their operators are."""
+    first, second = (('==', STATUS, 'snat'), ('in', STATUS, 'snat'))
+    chain = {'family': 'inet', 'table': 'f', 'chain': 'b'}
+    text = {'nftables': [
+        {'table': {'family': 'inet', 'name': 'f'}},
+        {'chain': {'family': 'inet', 'table': 'f', 'name': 'b', 'type': 'filter', 'hook': 'input', 'prio': 0, 'policy': 'accept'}},
+        *({'rule': {**chain, 'handle': at, 'expr': [{'match': dict(zip(('op', 'left', 'right'), match))}, {verdict: None}]}}
+          for at, match, verdict in ((3, first, 'accept'), (4, second, 'drop')))]}
+    policy = keepstate('import', 'nft', '-', stdin=json.dumps(text).encode()).stdout
+    assert re.search('^deny to self  # 4$', policy, re.M), policy
+
+
+def test_nft_own_addresses_of_an_interface(keepstate):
+    """With the interface, the addresses of others are none of the box's own."""
+    text = ('table inet f {\n\tchain b { type filter hook input priority filter; policy drop;\nct state established accept\n'
+            'fib daddr . iif type local tcp dport 22 accept\nfib daddr type local tcp dport 80 accept\n\t}\n}\n')
+    assert [rule for rule in allowed(keepstate, 'nft', text) if ' to self' in rule] == [
+        'allow to self tcp destination not { 224.0.0.0/4, ff00::/8 } port 80']
