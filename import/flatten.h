@@ -37,6 +37,7 @@ struct ks_flat_entry {
 	const struct ks_import_rule *translation; /* its new destination */
 	__u64 target_zones; /* a bit for each where that may be */
 	const char *trouble; /* why it is denied instead of what the text says */
+	bool closes; /* its packets are denied if no rule can be it, and not those of others below */
 	unsigned line;
 	const char *text; /* the line */
 };

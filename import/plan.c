@@ -349,6 +349,7 @@ static int family_plan(struct ks_import *import, __u8 family, struct ks_plan *pl
 		return err;
 	ks_flat_prune(import, &plan->filter[at]);
 	ks_flat_trim(import, &plan->filter[at]);
+	ks_plan_close(import, &plan->filter[at]);
 	ks_flat_prune(import, &plan->sources[at]);
 	return 0;
 }

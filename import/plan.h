@@ -37,6 +37,9 @@ int ks_plan_forwards(struct ks_import *import, const struct ks_piece *all, struc
 int ks_plan_helpers(struct ks_import *import, const struct ks_piece *all, struct ks_flat *flat);
 int ks_plan_sources(struct ks_import *import, const struct ks_piece *all, struct ks_flat *flat);
 
+/* Finds the entries that must deny where they cannot be said. */
+void ks_plan_close(struct ks_import *import, struct ks_flat *flat);
+
 /* Asks about the packets of a region that have the new destination when they come. Returns 0, -ENOMEM or -E2BIG. */
 int ks_plan_unchanged(struct ks_import *import, const struct ks_region *came, const struct ks_import_target *target,
 		      struct ks_flat *flat);

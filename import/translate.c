@@ -18,7 +18,7 @@
 #define LOOPBACK_NET 127U
 #define LOOPBACK_SHIFT 24
 
-static int shred(struct ks_import *import, struct ks_shreds *shreds, const struct ks_region *without)
+static int region_shred(struct ks_import *import, struct ks_shreds *shreds, const struct ks_region *without)
 {
 	struct ks_region *left = ks_pool_alloc(&import->pool, (PIECES_MAX + KS_REGION_PIECES_MAX) * sizeof(*left));
 	int count = 0;
@@ -42,6 +42,56 @@ static int shred(struct ks_import *import, struct ks_shreds *shreds, const struc
 	}
 	*shreds = (struct ks_shreds){ left, count };
 	return 0;
+}
+
+/* Appends shreds to others. */
+static int shreds_join(struct ks_import *import, struct ks_shreds *shreds, const struct ks_shreds *more)
+{
+	struct ks_region *list =
+		ks_pool_alloc(&import->pool, (size_t)(shreds->count + more->count + 1) * sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	for (int i = 0; i < shreds->count + more->count; i++)
+		list[i] = i < shreds->count ? shreds->list[i] : more->list[i - shreds->count];
+	*shreds = (struct ks_shreds){ list, shreds->count + more->count };
+	return 0;
+}
+
+/* The packets that the shreds and a region have in common. */
+static int shreds_common(struct ks_import *import, const struct ks_shreds *shreds, const struct ks_region *region,
+			 struct ks_shreds *common)
+{
+	int err = 0;
+
+	*common = (struct ks_shreds){ ks_pool_alloc(&import->pool, (size_t)(shreds->count + 1) * sizeof(*common->list)),
+				      0 };
+	if (!common->list)
+		return -ENOMEM;
+	for (int i = 0; !err && i < shreds->count; i++) {
+		if (ks_regions_overlap(&shreds->list[i], region, &import->steps))
+			err = ks_region_intersect(&import->pool, &shreds->list[i], region, &import->steps,
+						  &common->list[common->count++]);
+	}
+	return err;
+}
+
+/* Conditions come last, so that what has nothing to do with them is apart, and can be said. */
+static int shred(struct ks_import *import, struct ks_shreds *shreds, const struct ks_region *without)
+{
+	const __u64 conditions = ~((1ULL << KS_VAR_FIRST) - 1);
+	struct ks_region wide = *without;
+	struct ks_shreds common;
+	int err;
+
+	wide.in |= conditions;
+	wide.out |= conditions;
+	if (wide.in == without->in && wide.out == without->out)
+		return region_shred(import, shreds, without);
+	err = shreds_common(import, shreds, &wide, &common);
+	err = err ? err : region_shred(import, &common, without);
+	err = err ? err : region_shred(import, shreds, &wide);
+	return err ? err : shreds_join(import, shreds, &common);
 }
 
 int ks_plan_shred(struct ks_import *import, const struct ks_flat *flat, size_t at, struct ks_shreds *shreds)

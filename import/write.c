@@ -33,7 +33,7 @@ struct writer {
 	FILE *out;
 	bool counts; /* a first run, which counts who shares a limit */
 	unsigned last_line; /* whose text stands above as a comment */
-	const char *last_trouble;
+	const char *last_what, *last_trouble;
 	struct said {
 		unsigned line;
 		const char *trouble;
@@ -55,9 +55,10 @@ static void comment_text(FILE *out, const char *text)
 static void comment_write(struct writer *writer, const struct ks_flat_entry *entry, const char *what,
 			  const char *trouble)
 {
-	if (entry->line == writer->last_line && trouble == writer->last_trouble)
+	if (entry->line == writer->last_line && what == writer->last_what && !strcmp(trouble, writer->last_trouble))
 		return;
 	writer->last_line = entry->line;
+	writer->last_what = what;
 	writer->last_trouble = trouble;
 	fprintf(writer->out, "# %s %u: ", writer->import->numbered, entry->line);
 	comment_text(writer->out, entry->text ? entry->text : "");
@@ -281,6 +282,23 @@ static void effects_comment(struct writer *writer, const struct ks_flat_entry *e
 	comment_write(writer, &shown, "left out, here and further on", entry->piece.unsaid_why);
 }
 
+/* A rule that cannot be said, and whose packets would pass by others: it denies. */
+static void rule_close(struct writer *writer, const struct ks_clause_rule *rule, const struct ks_flat_entry *entry,
+		       const char *trouble)
+{
+	struct ks_clause_rule closed = *rule;
+	struct ks_flat_entry shown = *entry;
+
+	if (entry->translation) {
+		shown.line = entry->translation->line;
+		shown.text = entry->translation->text;
+	}
+	closed.verdict = shown.verdict = KS_IMPORT_DROP;
+	comment_write(writer, &shown, "denied", trouble);
+	writer->outcome->broader++;
+	rule_print(writer, &closed, &shown);
+}
+
 static void rule_write(struct writer *writer, const struct ks_clause_rule *rule, const struct ks_flat_entry *entry)
 {
 	const char *trouble = ks_clauses_trouble(&writer->clauses, rule);
@@ -289,6 +307,10 @@ static void rule_write(struct writer *writer, const struct ks_clause_rule *rule,
 		trouble = limit_trouble(entry);
 	if (!trouble && rule->translates)
 		trouble = source_trouble(writer, entry);
+	if (trouble && entry->closes) {
+		rule_close(writer, rule, entry, trouble);
+		return;
+	}
 	if (trouble && (rule->translates || !denies(rule->verdict))) {
 		if (was_said(writer, entry->line, trouble))
 			return;
@@ -336,8 +358,8 @@ static bool entries_are_same(const struct ks_flat_entry *v4, const struct ks_fla
 	return v4->verdict == v6->verdict && v4->line == v6->line && v4->text == v6->text &&
 	       v4->translation == v6->translation && ks_pieces_are_alike(&v4->piece, &v6->piece) &&
 	       v4->piece.logged == v6->piece.logged && v4->piece.label == v6->piece.label &&
-	       v4->trouble == v6->trouble && a->from == b->from && a->to == b->to && a->in == b->in &&
-	       a->out == b->out && protos_are_same(a, b) &&
+	       v4->trouble == v6->trouble && v4->closes == v6->closes && a->from == b->from && a->to == b->to &&
+	       a->in == b->in && a->out == b->out && protos_are_same(a, b) &&
 	       ks_spans_equal(&a->dim[KS_DIM_SPORT], &b->dim[KS_DIM_SPORT]) &&
 	       ks_spans_equal(&a->dim[KS_DIM_DPORT], &b->dim[KS_DIM_DPORT]) &&
 	       is_whole(a, KS_DIM_SRC) == is_whole(b, KS_DIM_SRC) && is_whole(a, KS_DIM_DST) == is_whole(b, KS_DIM_DST);
@@ -395,7 +417,7 @@ static void rules_write(struct writer *writer, const struct ks_plan *plan)
 	struct ks_flat sources[2] = { plan->sources[0], plan->sources[1] };
 
 	writer->last_line = writer->said_count = 0;
-	writer->last_trouble = NULL;
+	writer->last_what = writer->last_trouble = NULL;
 	*writer->outcome = (struct ks_import_outcome){ 0 };
 	lists_write(writer, plan->filter, false);
 	sources_trim(&sources[0]);

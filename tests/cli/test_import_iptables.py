@@ -324,3 +324,70 @@ def test_recent(keepstate, rules, limit):
     keepstate('check', '-', stdin=policy.encode())
     assert re.findall(r'^allow to self tcp port 22(?: limit (.*?))?  #', policy, re.M)[:1] == [limit or '']
     assert ('denies more' in policy) == (limit is None)
+
+
+UNTRANSLATED = """*{table}
+:PREROUTING ACCEPT [0:0]
+{rules}
+COMMIT
+*filter
+:INPUT DROP [0:0]
+:FORWARD DROP [0:0]
+:OUTPUT ACCEPT [0:0]
+-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
+-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT
+-A FORWARD -i eth1 -j ACCEPT
+COMMIT
+"""
+SET, STRING, RANDOM = ('-m set --match-set authed src', '-m string --string x --algo bm', '-m statistic --mode random --probability 0.5')
+PORTAL = '-A PREROUTING -i eth1 -p tcp -m tcp --dport 80'
+
+
+def opened(keepstate, form, text):
+    """The rules of the imported policy about what opens a flow from eth1, without comments."""
+    policy = keepstate('import', form, '-', stdin=text.encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    lines = [re.sub('  #.*', '', line) for line in policy.splitlines() if re.match('[a-z]+ from eth1( |$)', line)]
+    return policy, list(dict.fromkeys(lines))
+
+
+@pytest.mark.parametrize('form, address', [('iptables-save', '10.0.2.9'), ('ip6tables-save', '2001:db8::9')])
+@pytest.mark.parametrize('rules', [
+    '-A PREROUTING -i eth1 {condition} -j ACCEPT\n{portal} -j DNAT --to-destination {address}',
+    '-A PREROUTING -i eth1 {condition} -j RETURN\n{portal} -j DNAT --to-destination {address}',
+    '-A PREROUTING -i eth1 {condition} -j ACCEPT\n{portal} -j REDIRECT --to-ports 3128',
+    '{portal} {condition} -j DNAT --to-destination {address}',
+    '{portal} {condition} -j REDIRECT --to-ports 3128',
+])
+@pytest.mark.parametrize('condition', [SET, STRING, RANDOM])
+def test_no_packet_passes_untranslated(keepstate, form, address, rules, condition):
+    """Where nothing here says which packets get a new destination, none of them goes where it was sent first."""
+    rules = rules.format(condition=condition, portal=PORTAL, address=address)
+    policy, made = opened(keepstate, form, UNTRANSLATED.format(table='nat', rules=rules))
+    assert made == ['deny from eth1 tcp port 80', 'allow from eth1 to not self'], policy
+    line = rules.count('\n') + 3
+    assert 'REDIRECT' in rules or re.search(f'^# line {line}: -A PREROUTING -i eth1 -p tcp .*\n#   denied: nothing here says ', policy, re.M), policy
+
+
+def test_translations_beside_a_condition(keepstate):
+    """What a condition that nothing says has nothing to do with is translated as before."""
+    rules = f'-A PREROUTING -p tcp -m tcp --dport 80 {SET} -j ACCEPT\n-A PREROUTING -i eth1 -p tcp -j DNAT --to-destination 10.0.2.9'
+    policy, made = opened(keepstate, 'iptables-save', UNTRANSLATED.format(table='nat', rules=rules))
+    assert made == ['forward from eth1 to any tcp port not 80 to 10.0.2.9', 'deny from eth1 tcp port 80', 'allow from eth1 to not self'], policy
+
+
+def test_a_condition_behind_a_translation(keepstate):
+    """A translation whose packets are denied else needs no rule that denies more."""
+    text = UNTRANSLATED.format(table='nat', rules=f'{PORTAL} -j DNAT --to-destination 10.0.2.9').replace(
+        '-A FORWARD -i eth1 -j ACCEPT', f'-A FORWARD -i eth1 -d 10.0.2.9 {STRING} -j ACCEPT\n-A FORWARD -i eth1 ! -d 10.0.2.9 -j ACCEPT')
+    policy = keepstate('import', 'iptables-save', '-', stdin=text.encode()).stdout
+    assert '0 that deny more' in policy and 'forward ' not in policy
+    assert policy.index('deny from eth1 tcp port 80') < policy.index('allow from eth1 to not self')
+
+
+@pytest.mark.parametrize('condition', [SET, STRING])
+def test_untracked_by_a_condition(keepstate, condition):
+    """Nobody tells answers of what is perhaps not tracked: it is refused, and no flow of it is kept."""
+    policy, made = opened(keepstate, 'iptables-save', UNTRANSLATED.format(
+        table='raw', rules=f'-A PREROUTING -i eth1 -p udp -m udp --dport 53 {condition} -j NOTRACK'))
+    assert made == ['deny from eth1 to not self udp port 53', 'allow from eth1 to not self'], policy
