@@ -65,6 +65,19 @@ static void connection_update(struct ks_replay_connection *conn, const struct ks
 	}
 }
 
+static void ends_find(const struct ks_inspection *insp, struct ks_tuple *ends)
+{
+	const struct ks_flow_key *key = &insp->flow.key;
+	const __u32 side = ks_flow_orig_side(&insp->flow.after);
+
+	*ends = (struct ks_tuple){ .src = key->addr[side],
+				   .dst = key->addr[!side],
+				   .sport = key->port[side],
+				   .dport = key->port[!side],
+				   .proto = key->proto,
+				   .family = key->family };
+}
+
 static struct ks_replay_connection *connection_open(struct ks_replay_conns *conns, __u32 *slot,
 						    const struct ks_frame *frame, const struct ks_inspection *insp,
 						    __u64 first)
@@ -75,6 +88,7 @@ static struct ks_replay_connection *connection_open(struct ks_replay_conns *conn
 	if (!conn)
 		return NULL;
 	conn->tuple = insp->pkt.tuple;
+	ends_find(insp, &conn->ends);
 	conn->first = insp->home.now > first ? insp->home.now - first : 0;
 	conn->rule = insp->verdict.rule;
 	conn->from = frame->from;

@@ -58,6 +58,7 @@ struct ks_replay_config {
 /* A flow from its first packet to its last. */
 struct ks_replay_connection {
 	struct ks_tuple tuple; /* of its originator */
+	struct ks_tuple ends; /* those that it has in truth, also where it was sent to another address */
 	__u64 first, last; /* ns since the first frame of the replay */
 	__u64 packets[2], bytes[2]; /* by enum ks_dir */
 	__u64 dropped; /* packets of it that were dropped as invalid */

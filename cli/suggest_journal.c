@@ -70,6 +70,24 @@ static bool is_answered(const json_t *flow)
 	       ks_state_from_name(text_of(flow, "state")) == KS_STATE_TCP_ESTABLISHED;
 }
 
+/* A flow whose opener knows the destination by another address, and maybe port. */
+static int forward_add(struct ks_suggestion *suggestion, const json_t *flow, struct ks_request *request)
+{
+	const json_t *nat = json_object_get(flow, "nat");
+	const struct ks_addr to = request->tuple.dst;
+	const __be16 port = request->tuple.dport;
+	__u8 family;
+
+	if (request->to == KS_ZONE_SELF || !read_address(text_of(nat, "destination"), &family, &request->tuple.dst) ||
+	    family != request->tuple.family) {
+		suggestion->left[KS_LEFT_FORWARDED]++;
+		return 0;
+	}
+	if (ks_member_number(nat, "destination_port"))
+		request->tuple.dport = ks_be16((__u16)ks_member_number(nat, "destination_port"));
+	return ks_suggestion_forward(suggestion, request, is_answered(flow), &to, port);
+}
+
 struct journal_ctx {
 	struct ks_suggestion *suggestion;
 	int err;
@@ -86,7 +104,7 @@ static int flow_take(const char *line, size_t length, void *arg)
 	if (!request_read(ctx->suggestion->wish.zones, flow, &request))
 		ctx->suggestion->left[KS_LEFT_UNREAD]++;
 	else if (*text_of(json_object_get(flow, "nat"), "destination"))
-		ctx->suggestion->left[KS_LEFT_FORWARDED]++;
+		ctx->err = forward_add(ctx->suggestion, flow, &request);
 	else
 		ctx->err = ks_suggestion_add(ctx->suggestion, &request, is_answered(flow));
 	return ctx->err;

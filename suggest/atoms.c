@@ -92,6 +92,11 @@ static void end_join(const struct ks_suggest_wish *wish, const struct ks_addr *a
 		ks_prefix_mask(end);
 }
 
+void ks_suggest_source(const struct ks_suggest_wish *wish, const struct ks_request *request, struct ks_prefix *end)
+{
+	end_join(wish, &request->tuple.src, request, true, end);
+}
+
 static void service_join(const struct ks_tuple *tuple, struct ks_atom_key *key)
 {
 	const __u16 port = ks_be16(tuple->dport);

@@ -60,6 +60,9 @@ void ks_atoms_fini(struct ks_atoms *atoms);
 /* Returns true if nothing is known of where the zone's hosts are: it has no networks, or all there are. */
 bool ks_zone_is_anywhere(const struct ks_zone *zone, __u8 family);
 
+/* The source of a request as a rule has it: an address, a network, or anybody (family 0). */
+void ks_suggest_source(const struct ks_suggest_wish *wish, const struct ks_request *request, struct ks_prefix *end);
+
 /* The zone of an id, NULL for `self` and `none`. */
 const struct ks_zone *ks_suggest_zone(const struct ks_policy *zones, unsigned id);
 

@@ -109,10 +109,15 @@ static int connection_add(struct observing *observing, const struct ks_replay_co
 	const struct ks_rule_info *rule = ks_policy_rule(observing->suggestion->wish.zones, conn->rule);
 	bool is_tcp = conn->tuple.proto == KS_PROTO_TCP;
 
-	if (rule && (rule->statement == KS_STATEMENT_FORWARD || rule->statement == KS_STATEMENT_REDIRECT)) {
+	if (rule && rule->statement == KS_STATEMENT_REDIRECT) {
 		observing->suggestion->left[KS_LEFT_FORWARDED]++;
 		return 0;
 	}
+	if (rule && rule->statement == KS_STATEMENT_FORWARD)
+		return ks_suggestion_forward(observing->suggestion, &request,
+					     is_tcp ? is_accepted(&observing->accepted, &conn->ends)
+						    : conn->packets[KS_REPLY] > 0,
+					     &conn->ends.dst, conn->ends.dport);
 	if (ks_proto_is_icmp(conn->tuple.proto))
 		request.icmp = ks_be16(conn->tuple.dport);
 	return ks_suggestion_add(observing->suggestion, &request,

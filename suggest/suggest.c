@@ -24,6 +24,18 @@ void ks_suggestion_fini(struct ks_suggestion *suggestion)
 {
 	ks_atoms_fini(&suggestion->asked);
 	ks_atoms_fini(&suggestion->unanswered);
+	ks_forwards_fini(&suggestion->forwards);
+}
+
+int ks_suggestion_forward(struct ks_suggestion *suggestion, const struct ks_request *request, bool is_answered,
+			  const struct ks_addr *to, __be16 port)
+{
+	int is = 0;
+
+	if (is_answered || suggestion->takes_unanswered)
+		is = ks_forwards_add(&suggestion->forwards, &suggestion->wish, request, to, port);
+	suggestion->left[KS_LEFT_FORWARDED] += !is;
+	return KS_MIN(is, 0);
 }
 
 int ks_suggestion_add(struct ks_suggestion *suggestion, const struct ks_request *request, bool is_answered)
@@ -313,10 +325,20 @@ static __u64 closed_to(const struct text *text, unsigned from)
 	return closed;
 }
 
+/* Returns true if some rule forwards packets of a zone, to a zone that only the routes tell. */
+static bool is_forwarded(const struct text *text, unsigned from)
+{
+	for (size_t i = 0; i < text->suggestion->forwards.count; i++) {
+		if (text->suggestion->forwards.list[i].from == from)
+			return true;
+	}
+	return false;
+}
+
 static void never_write(const struct text *text, unsigned from, FILE *out)
 {
 	const struct ks_policy *zones = text->suggestion->wish.zones;
-	__u64 closed = closed_to(text, from);
+	__u64 closed = is_forwarded(text, from) ? 0 : closed_to(text, from);
 	const bool many = closed & (closed - 1);
 	const char *comma = "";
 
@@ -381,6 +403,7 @@ static char *text_make(struct text *text, const char *origin)
 	if (settings_write(settings, other_words, KS_ARRAY_SIZE(other_words), file.out))
 		return NULL;
 	fputc('\n', file.out);
+	ks_forwards_write(&suggestion->forwards, suggestion->wish.zones, file.out);
 	rules_write(text, file.out);
 	ks_hints_write(&text->rules, suggestion->wish.zones, settings, file.out);
 	tests_write(text, file.out);

@@ -8,6 +8,7 @@
 #define KS_SUGGEST_SUGGEST_H
 
 #include "suggest/atoms.h"
+#include "suggest/forwards.h"
 
 /* X(identifier, the words for one, for several). */
 #define KS_LEFTS(X)                                                                                                 \
@@ -30,6 +31,7 @@ struct ks_suggestion {
 	bool takes_unanswered; /* requests that nobody answered count, too */
 	const struct ks_policy *settings; /* its statements that are no rules are kept; NULL: the zones' */
 	struct ks_atoms asked, unanswered;
+	struct ks_forwards forwards;
 	__u64 left[KS_LEFT_MAX];
 	__u64 dropped[KS_REASON_MAX]; /* packets that are invalid */
 };
@@ -47,6 +49,10 @@ int ks_suggest_watch(const struct ks_policy *policy, struct ks_policy **watch, s
 
 /* Adds a connection by its first packet. Returns 0 or -ENOMEM. */
 int ks_suggestion_add(struct ks_suggestion *suggestion, const struct ks_request *request, bool is_answered);
+
+/* Adds one that went to another address than it asked for, or counts it as left out. Returns 0 or -ENOMEM. */
+int ks_suggestion_forward(struct ks_suggestion *suggestion, const struct ks_request *request, bool is_answered,
+			  const struct ks_addr *to, __be16 port);
 
 /*
  * Writes the policy: *text is the caller's to free. It was loaded, and its tests were run; samples that a translation or the

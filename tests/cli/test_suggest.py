@@ -102,7 +102,7 @@ def test_a_gateway_that_masquerades(keepstate):
     demo = ROOT / 'demo'
     text = keepstate('suggest', '--arriving', '--policy', demo / 'gateway.conf', demo / 'sample.pcapng').stdout
     assert 'allow from lan to wan tcp port http' in rules(text) and not [rule for rule in rules(text) if 'from self' in rule]
-    assert 'connection that a forward or redirect rule sent elsewhere' in text
+    assert 'forward from wan tcp port 8443 destination 192.0.2.1 to 10.0.0.10 port 8080  # 1 connection\n' in text
     (keepstate.directory / 'made.conf').write_text(text)
     keepstate('test', 'made.conf')
 
@@ -159,3 +159,15 @@ def test_what_nobody_answered(keepstate):
 def test_refusals(keepstate, words, message):
     (keepstate.directory / 'c.pcap').write_bytes(pcap(*TRAFFIC, link=RAW))
     assert message in keepstate('suggest', *words, code=2).stderr
+
+
+def test_forwards_are_proposed(keepstate):
+    """What was forwarded is asked for again by the same address and port, and by nothing else."""
+    demo = ROOT / 'demo'
+    for exact, source in ((), ''), (('--exact',), ' source 192.0.2.10/32'):
+        text = keepstate('suggest', '--arriving', *exact, '--policy', demo / 'gateway.conf', demo / 'sample.pcapng').stdout
+        forwards = [line.split('  #')[0] for line in text.splitlines() if line.startswith('forward ')]
+        assert forwards == [f'forward from wan tcp port 8443{source} destination 192.0.2.1 to 10.0.0.10 port 8080'], text
+        (keepstate.directory / 'made.conf').write_text(text)
+        keepstate('test', 'made.conf')
+        keepstate('ask', '--never', 'made.conf', 'wan > lan tcp port 22')
