@@ -22,7 +22,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 KEEPSTATE = os.environ.get("KEEPSTATE", str(HERE.parent.parent / "build" / "cli" / "keepstate"))
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-START_SECONDS = 90  # the kernel verifies the programs, on a machine that may be busy with other things
+START_SECONDS = 300  # the kernel verifies the programs, on a machine that may be busy with other things
 PATIENCE = 60  # seconds for whatever comes at once on a machine that is not busy: they end what hangs, and are no claim of a test
 NEEDED = ("ip", "nsenter", "setpriv", "curl", "nginx", "dnsmasq", "dig", "ping", "ss", "tc")
 
