@@ -84,7 +84,7 @@ def test_log_follows(lab, standing):
         time.sleep(0.5)
     finally:
         child.terminate()
-    out = child.communicate(timeout=10)[0]
+    out = child.communicate(timeout=60)[0]
     allowed = [line for line in out.splitlines() if "allow" in line and SERVER4 in line]
     denied = [line for line in out.splitlines() if "deny" in line and "no rule" in line]
     assert allowed and denied, out

@@ -473,5 +473,5 @@ def test_stop_ends_a_trial(lab, bare):
     firewall = bare.start("--confirm", "1h")
     watcher = watcher_of(firewall.child.pid)
     firewall.say("stop")
-    assert firewall.child.wait(10) == 0 and firewall.filters() == "" and not note(firewall).exists()
+    assert firewall.child.wait(60) == 0 and firewall.filters() == "" and not note(firewall).exists()
     wait_for(lambda: not Path(f"/proc/{watcher}").exists(), 10, "the watcher's end")

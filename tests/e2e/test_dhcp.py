@@ -88,7 +88,7 @@ class Client:
 
     def end(self):
         self.child.terminate()
-        self.child.wait(5)
+        self.child.wait(60)
         self.log.close()
 
     def __str__(self):

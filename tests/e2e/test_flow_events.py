@@ -77,7 +77,7 @@ class Log:
     def end(self):
         """Ends, and waits until the daemon has noticed: it does at its next beat."""
         self.child.send_signal(signal.SIGTERM)
-        self.child.wait(10)
+        self.child.wait(60)
         wait_for(lambda: self.followers(self.firewall) <= self.before, DUE, "the reader is missed")
 
 
@@ -87,7 +87,7 @@ def standing_log(standing, tmp_path_factory):
     made = Log(standing, tmp_path_factory.mktemp("log") / "log", "--flows")
     yield made
     made.child.kill()
-    made.child.wait(10)
+    made.child.wait(60)
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ class Held:
     def close(self):
         for child in (self.client, self.server):
             child.kill()
-            child.wait(10)
+            child.wait(60)
 
 
 @pytest.fixture
@@ -311,7 +311,7 @@ def test_lines_for_people(net, firewall, tmp_path):
                  r"Z  allow   new          lan 10\.0\.0\.10:\d+ > wan 192\.0\.2\.10:7000 tcp syn  as 192\.0\.2\.1:\d+  "):
         wait_for(lambda line=line: re.search(line, path.read_text()), DUE, line)
     child.terminate()
-    child.wait(10)
+    child.wait(60)
     wait_for(lambda: firewall.data("status")[0]["followers"] <= before, DUE, "the reader is missed")
 
 

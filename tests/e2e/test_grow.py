@@ -236,7 +236,7 @@ def test_the_states_can_be_listed_all_the_time(net, firewall, watch):
                                text=True)
     reload(firewall, POLICY.replace(LIMIT, LARGER))
     listing.terminate()
-    told = json.loads(listing.communicate(timeout=30)[0])
+    told = json.loads(listing.communicate(timeout=60)[0])
     assert told["whole"] > 0 and told["wrong"] == 0, told
     load.end()
 

@@ -315,7 +315,7 @@ def test_translation_by_others_is_told(net, use, docker):
         reach(net.server, "2001:db8::1", 8080)
         reach(net.container, "192.0.2.10")
         assert reasons(firewall)["translated by others"] > before, "it is counted as something else"
-        assert "translated by others" in follower.communicate(timeout=5)[0]
+        assert "translated by others" in follower.communicate(timeout=60)[0]
     finally:
         end_process(follower)
     warnings = " ".join(firewall.data("status")[0]["warnings"])

@@ -56,7 +56,7 @@ def test_stop_ends_everything(wall, journal, living):
     before = time.time()
     time.sleep(1.2)
     wall.say("stop")
-    wall.child.wait(20)
+    wall.child.wait(60)
     flow = wait_for(lambda: [flow for flow in again(journal, living) if flow["ended"]], SLOW, "it has ended")[0]
     assert flow["why"] == "stopped"
     assert before <= journals.seconds(flow["ended"]) <= time.time()
@@ -74,7 +74,7 @@ def test_stop_ends_everything(wall, journal, living):
 
 def test_stop_save_goes_on(lab, wall, journal, living):
     wall.say("stop", "--save")
-    wall.child.wait(20)
+    wall.child.wait(60)
     wait_for(lambda: again(journal, living)[0]["ended"], SLOW, "it has ended for now")
     wall.start()
     wait_for(lambda: not again(journal, living)[0]["ended"], SLOW, "it lives again")

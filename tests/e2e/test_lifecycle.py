@@ -74,7 +74,7 @@ def test_terminate_ends_the_daemon_as_stop_does_or_keeps_filtering(lab, make_fir
     """SIGTERM is what an init system sends. Whatever it means, nothing may pass that the policy does not allow."""
     firewall = make_firewall()
     firewall.child.terminate()
-    firewall.child.wait(10)
+    firewall.child.wait(60)
     if firewall.filters():
         assert lab.server.ping(CLIENT4) == 0
 
@@ -103,7 +103,7 @@ def test_wildcard_interfaces(lab, make_firewall):
 def test_a_broken_policy_does_not_start(lab, make_firewall):
     firewall = make_firewall("zone lan { lan0 }\nallow form lan\n", start=False)
     firewall.start(wait=False)
-    assert firewall.child.wait(20) != 0
+    assert firewall.child.wait(60) != 0
     assert "policy.conf:2:" in firewall.log_path.read_text()
     assert firewall.filters() == ""
     assert left_behind(firewall.instance()) == []

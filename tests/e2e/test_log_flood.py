@@ -39,7 +39,7 @@ class Reader:
 
     def end(self):
         self.child.send_signal(signal.SIGTERM)
-        self.child.wait(10)
+        self.child.wait(60)
 
 
 def drops(firewall):
@@ -83,8 +83,8 @@ def test_another_source_is_told_of_in_the_flood(lab, firewall, tmp_path):
     child = lab.server.python("eth0", RATE, SECONDS, 4000, f"{mac}:192.0.2.100:{CLIENT4}", program="flood.py")
     assert json.loads(child.stdout.readline())["ready"]
     single = lab.server.python("eth0", 100, 2, 4001, f"{mac}:192.0.2.99:{CLIENT4}", program="flood.py")
-    single.wait(20)
-    child.wait(20)
+    single.wait(60)
+    child.wait(60)
     wait_for(lambda: any(line.get("source") == "192.0.2.99" and line["destination_port"] == 4001 for line in reader.lines()), 10,
              "the other one is told of")
     reader.end()
