@@ -222,8 +222,8 @@ int ks_cmd_diff(int argc, char **argv)
 		  .take = ks_take_flag,
 		  .target = &live },
 	};
-	const struct ks_usage usage = { "keepstate diff [OPTION]... {FILE FILE | --live FILE}", help, options,
-					KS_ARRAY_SIZE(options) };
+	const struct ks_usage usage = { "keepstate diff [OPTION]... {FILE FILE | --on CAPTURE FILE FILE | --live FILE}",
+					help, options, KS_ARRAY_SIZE(options) };
 	int code, first = ks_options_parse(&usage, argc, argv, &code);
 
 	if (first < 0)

@@ -127,11 +127,32 @@ static bool is_end(const struct ks_tuple *a, const struct ks_tuple *b, bool cros
 	       a->sport == (crossed ? b->dport : b->sport) && a->dport == (crossed ? b->sport : b->dport);
 }
 
+static bool same_tuples(const struct ks_tuple *a, const struct ks_tuple *b)
+{
+	return a->proto == b->proto && a->family == b->family && (is_end(a, b, false) || is_end(a, b, true));
+}
+
+/* Answers to a translated connection have the tuple as which it leaves, by one policy or the other. */
 static bool same_connection(const void *owner, __u32 value, const void *key)
 {
-	const struct ks_tuple *a = &((const struct captures_ctx *)owner)->list[value].tuple, *b = key;
+	const struct differing *one = &((const struct captures_ctx *)owner)->list[value];
 
-	return a->proto == b->proto && a->family == b->family && (is_end(a, b, false) || is_end(a, b, true));
+	return same_tuples(&one->tuple, key) || same_tuples(&one->fate[BEFORE].sent, key) ||
+	       same_tuples(&one->fate[AFTER].sent, key);
+}
+
+static int connection_add(struct captures_ctx *ctx)
+{
+	const struct differing *one = &ctx->list[ctx->count];
+	const struct ks_tuple *tuples[] = { &one->tuple, &one->fate[BEFORE].sent, &one->fate[AFTER].sent };
+	int err = 0;
+
+	for (size_t i = 0; !err && i < KS_ARRAY_SIZE(tuples); i++) {
+		if (!i || (tuples[i]->family && !same_tuples(tuples[i], &one->tuple)))
+			err = ks_index_add(&ctx->index, tuple_hash(tuples[i]), (__u32)ctx->count);
+	}
+	ctx->count++;
+	return err;
 }
 
 static int differing_note(struct captures_ctx *ctx, const struct ks_replay_frame *frame, const struct fate *before,
@@ -158,7 +179,7 @@ static int differing_note(struct captures_ctx *ctx, const struct ks_replay_frame
 					       .fate = { *before, *after },
 					       .from = frame->insp->home.from,
 					       .to = frame->insp->to };
-	return ks_index_add(&ctx->index, hash, (__u32)ctx->count++);
+	return connection_add(ctx);
 }
 
 static int frame_compare(const struct ks_replay_frame *frame, void *arg)

@@ -404,6 +404,16 @@ def test_diff_on_a_capture(keepstate):
     assert keepstate('diff', '--on', 'c.pcap', 'before.conf', 'before.conf').stdout == '0 of 3 frames differ, of 0 connections\n'
 
 
+def test_a_translated_connection_is_one(keepstate):
+    """Its answers in the capture are to the address that it leaves with."""
+    policies(keepstate, before=BEFORE.replace('nat from lan to wan masquerade\n', ''), after=BEFORE)
+    frames = [ethernet(tcp('10.0.0.5', 40000, '198.51.100.1', 443, SYN)),
+              ethernet(tcp('198.51.100.1', 443, '203.0.113.7', 40000, SYN | ACK, 5000, 1001))]
+    (pathlib.Path(keepstate.directory) / 'c.pcap').write_bytes(pcap(*frames))
+    told = keepstate('diff', '--on', 'c.pcap', 'before.conf', 'after.conf', code=1).stdout
+    assert '10.0.0.5:40000 > 198.51.100.1:443 tcp, 2 frames\n' in told and '2 of 2 frames differ, of 1 connection\n' in told, told
+
+
 def test_ask(keepstate):
     policies(keepstate, before=BEFORE)
     assert keepstate('ask', 'before.conf', 'can lan reach wan tcp port 443?').stdout == (
