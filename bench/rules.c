@@ -2,12 +2,19 @@
 /*
  * How long it takes to find the rule of a packet, in a policy from a file: by the trees and by the walk, natively and in the
  * kernel. Two kinds of packets: such as only the last rule matches, and such as lie in a rule's own addresses and ports.
+ * In the kernel questions are read out of a frame; a program that does only that says how long it takes, and is taken off.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
 #include "bench/bench.h"
+#include "bench/bench.skel.h"
+#include "bench/programs.h"
+#include "bpf/maps.h"
 #include "core/header/packet.h"
 #include "engine/engine.h"
 #include "kernel/kernel.h"
@@ -19,7 +26,9 @@ struct asking {
 	struct ks_policy *policy;
 	struct ks_config walked; /* the policy's, without trees */
 	struct ks_kernel *kernel; /* NULL without rights */
+	struct bench_programs programs; /* with it */
 	struct ks_question *questions;
+	double harness; /* ns; it was taken off the last figure */
 	__u64 random;
 };
 
@@ -97,11 +106,29 @@ static int ask_natively(struct asking *a, const struct ks_config *config, __u32 
 	return 0;
 }
 
+/* The time of a question without its answer, ns. */
+static int ask_nothing(const struct asking *a, __u32 count, double *ns)
+{
+	__u8 frame[KS_ASK_RULES_OFF + KS_ASK_RULES_MAX * KS_ASK_RULES_SIZE] = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_out = frame, .data_size_in = sizeof(frame),
+		    .data_size_out = sizeof(frame), .repeat = 1);
+	__u64 all = 0;
+
+	for (__u32 done = 0; done < count; done += KS_ASK_RULES_MAX) {
+		if (bpf_prog_test_run_opts(bpf_program__fd(a->programs.skeleton->progs.empty_rules), &opts))
+			return -errno;
+		all += opts.duration;
+	}
+	*ns = (double)all / count;
+	return 0;
+}
+
 static int ask_kernel(struct asking *a, const struct ks_config *config, __u32 count, double *ns)
 {
 	const struct ks_config kept = a->policy->config;
 	__u32 index[KS_ASK_RULES_MAX];
 	__u64 all = 0, took;
+	double harness = 0;
 	int err;
 
 	a->policy->config = *config;
@@ -111,7 +138,10 @@ static int ask_kernel(struct asking *a, const struct ks_config *config, __u32 co
 		err = ks_kernel_ask_rules(a->kernel, &a->questions[done % QUESTIONS], KS_ASK_RULES_MAX, index, &took);
 		all += took;
 	}
-	*ns = (double)all / count;
+	if (!err)
+		err = ask_nothing(a, count, &harness);
+	*ns = (double)all / count - harness;
+	a->harness = harness;
 	return err;
 }
 
@@ -142,7 +172,8 @@ static int run_once(struct asking *a)
 		if (!err && a->kernel)
 			err = ask_both(a, names[kind][1], ask_kernel, ", ");
 	}
-	printf("\"nodes\": %u, \"compared\": %u}\n", a->policy->config.tree_nodes, a->policy->tree_compared);
+	printf("\"harness_ns\": %.1f, \"nodes\": %u, \"compared\": %u}\n", a->harness, a->policy->config.tree_nodes,
+	       a->policy->tree_compared);
 	return err;
 }
 
@@ -165,7 +196,7 @@ static int prepare(struct asking *a)
 		return -ENOMEM;
 	if (ks_kernel_load(a->policy, &test, &a->kernel))
 		a->kernel = NULL;
-	return 0;
+	return a->kernel ? bench_programs_init(&a->programs, BENCH_HOOK_TC, 1) : 0;
 }
 
 int bench_rules(const struct bench_opts *opts)
@@ -177,6 +208,7 @@ int bench_rules(const struct bench_opts *opts)
 		err = run_once(&a);
 	if (err)
 		bench_fail(err, "rules of --file");
+	bench_programs_fini(&a.programs);
 	ks_kernel_close(a.kernel);
 	ks_policy_destroy(a.policy);
 	free(a.questions);
