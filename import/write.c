@@ -33,7 +33,7 @@ struct writer {
 	FILE *out;
 	bool counts; /* a first run, which counts who shares a limit */
 	unsigned last_line; /* whose text stands above as a comment */
-	const char *last_what, *last_trouble;
+	const char *last_trouble;
 	struct said {
 		unsigned line;
 		const char *trouble;
@@ -55,10 +55,9 @@ static void comment_text(FILE *out, const char *text)
 static void comment_write(struct writer *writer, const struct ks_flat_entry *entry, const char *what,
 			  const char *trouble)
 {
-	if (entry->line == writer->last_line && what == writer->last_what && !strcmp(trouble, writer->last_trouble))
+	if (entry->line == writer->last_line && trouble == writer->last_trouble)
 		return;
 	writer->last_line = entry->line;
-	writer->last_what = what;
 	writer->last_trouble = trouble;
 	fprintf(writer->out, "# %s %u: ", writer->import->numbered, entry->line);
 	comment_text(writer->out, entry->text ? entry->text : "");
@@ -417,7 +416,7 @@ static void rules_write(struct writer *writer, const struct ks_plan *plan)
 	struct ks_flat sources[2] = { plan->sources[0], plan->sources[1] };
 
 	writer->last_line = writer->said_count = 0;
-	writer->last_what = writer->last_trouble = NULL;
+	writer->last_trouble = NULL;
 	*writer->outcome = (struct ks_import_outcome){ 0 };
 	lists_write(writer, plan->filter, false);
 	sources_trim(&sources[0]);

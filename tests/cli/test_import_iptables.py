@@ -370,7 +370,7 @@ def test_no_packet_passes_untranslated(keepstate, form, address, rules, conditio
 
 
 def test_translations_beside_a_condition(keepstate):
-    """What a condition that nothing says has nothing to do with is translated as before."""
+    """Packets that a condition which nothing says has nothing to do with are translated as before."""
     rules = f'-A PREROUTING -p tcp -m tcp --dport 80 {SET} -j ACCEPT\n-A PREROUTING -i eth1 -p tcp -j DNAT --to-destination 10.0.2.9'
     policy, made = opened(keepstate, 'iptables-save', UNTRANSLATED.format(table='nat', rules=rules))
     assert made == ['forward from eth1 to any tcp port not 80 to 10.0.2.9', 'deny from eth1 tcp port 80', 'allow from eth1 to not self'], policy
