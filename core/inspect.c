@@ -50,18 +50,24 @@ static inline __u32 zone_to(const struct ks_inspection *insp)
 	return insp->to;
 }
 
-/* Counts it by its reason and its zones. One that is held, or left to where it leaves, is counted by zones when that is over. */
+/* Returns how zones count it: KS_FATES, not yet, for one that is held or left to where it leaves. */
+static ks_inline __u32 fate_of(__u32 reason)
+{
+	if (!ks_reason_is_pass(reason))
+		return KS_FATE_DROPPED;
+	if (reason == KS_REASON_OK_UNDECIDED || reason == KS_REASON_OK_HELD)
+		return KS_FATES;
+	return reason == KS_REASON_OK_NEW ? KS_FATE_NEW : KS_FATE_PASSED;
+}
+
+/* Counts it by its reason and its zones. */
 static ks_inline void count(struct ks_env *env, const struct ks_inspection *insp)
 {
-	__u32 pair = ks_zone_pair(insp->home.from, zone_to(insp)), bytes = insp->pkt.wire_len;
+	__u32 bytes = insp->pkt.wire_len, fate = (__u32)ks_hide_value(fate_of(insp->verdict.reason), bytes); /* (V15) */
 
 	env_count_reason(env, insp->verdict.reason, bytes);
-	if (insp->verdict.reason == KS_REASON_OK_NEW)
-		env_count_zones(env, pair, KS_FATE_NEW, bytes);
-	else if (!ks_reason_is_pass(insp->verdict.reason))
-		env_count_zones(env, pair, KS_FATE_DROPPED, bytes);
-	else if (insp->verdict.reason != KS_REASON_OK_UNDECIDED && insp->verdict.reason != KS_REASON_OK_HELD)
-		env_count_zones(env, pair, KS_FATE_PASSED, bytes);
+	if (fate < KS_FATES)
+		env_count_zones(env, ks_zone_pair(insp->home.from, zone_to(insp)), fate, bytes);
 }
 
 /* Counts the verdict on a packet that is of no flow, but for rules. */
