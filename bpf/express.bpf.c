@@ -82,9 +82,9 @@ static ks_inline bool fits_way(const struct xdp_md *xdp, const struct ks_packet 
 	return linear >= WAY_STORED && (pkt->wire_len <= linear || way->express & KS_EXPRESS_OUT_LARGE);
 }
 
-/* Finds out if the packet can be sent. Nothing is changed but the relay. Not inlined: see judge(). */
-static __attribute__((noinline)) bool way_is_open(struct xdp_md *xdp, struct ks_env *env,
-						  const struct ks_control *control, __u32 express)
+/* Finds out if the packet can be sent. Nothing is changed but the relay. */
+static ks_inline bool way_is_open(struct xdp_md *xdp, struct ks_env *env, const struct ks_control *control,
+				  __u32 express)
 {
 	struct ks_scratch *scratch = env->scratch;
 	const struct way *way;
@@ -108,16 +108,15 @@ static ks_inline int frame_send(struct xdp_md *xdp, const struct ks_scratch *scr
 	return (int)bpf_redirect(scratch->relay.out_ifindex, 0);
 }
 
-/* Not inlined: what the verifier knows of each of its many paths ends with its frame (V15). */
-static __attribute__((noinline)) bool judge(struct ks_env *env, struct ks_inspection *insp)
+static ks_inline bool judge(struct ks_env *env, struct ks_inspection *insp)
 {
 	return ks_express_judge(env, insp) && way_is_plain(insp);
 }
 
-/* Not inlined, as it is where the front refuses: it would be verified twice for each path that leads here (V15). */
-static __attribute__((noinline)) bool end(struct ks_env *env, struct ks_inspection *insp)
+/* Not inlined: only a packet that could not be translated comes here. */
+static __attribute__((noinline)) bool end_known(struct ks_env *env, struct ks_inspection *insp)
 {
-	return ks_inspect_end(env, insp) == KS_ALLOW;
+	return ks_inspect_end_known(env, insp) == KS_ALLOW;
 }
 
 /* Inlined, because what writes the packet has deep frames (V2). */
@@ -131,7 +130,7 @@ __attribute__((always_inline)) int express_send(struct xdp_md *xdp, struct ks_en
 		return EXPRESS_LEFT;
 	if (insp->stage == KS_STAGE_WRITE)
 		ks_stage_write(env, insp, scratch->head);
-	if (!end(env, insp))
+	if (ks_unlikely(!ks_inspect_end_plain(env, insp)) && !end_known(env, insp))
 		return XDP_DROP;
 	scratch->expressed++;
 	return ks_test_mode ? XDP_TX : frame_send(xdp, scratch);

@@ -219,7 +219,7 @@ int ks_front(struct xdp_md *xdp)
 
 	if (!control || !scratch || !front)
 		return XDP_PASS;
-	now = env_clock(control);
+	now = packet_clock(scratch, control);
 	guard = guard_of(xdp);
 	awake = ks_test_mode || is_awake(front, now);
 	express = express_is_open(guard, control, now);

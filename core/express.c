@@ -13,7 +13,7 @@ static inline bool is_for_others(const struct ks_config *config, const struct ks
 	       ks_flow_is_aside(&insp->flow.before);
 }
 
-bool ks_express_judge(struct ks_env *env, struct ks_inspection *insp)
+ks_inlined bool ks_express_judge(struct ks_env *env, struct ks_inspection *insp)
 {
 	const struct ks_config *config = env_config(env);
 
@@ -25,7 +25,7 @@ bool ks_express_judge(struct ks_env *env, struct ks_inspection *insp)
 	return !ks_is_unanswered(insp) || !(config->options & KS_OPT_PROTECT);
 }
 
-bool ks_express_commit(struct ks_env *env, struct ks_inspection *insp)
+ks_inlined bool ks_express_commit(struct ks_env *env, struct ks_inspection *insp)
 {
 	const struct ks_config *config = env_config(env);
 	__u32 reason;

@@ -80,12 +80,19 @@ static ks_inline void account_verdict(struct ks_env *env, const struct ks_config
 	count(env, insp);
 }
 
-/* Counts for the rule that decided, and the one that the source is from; reports the verdict if the rule or, for a drop, the option asks. */
-static ks_inline void account_rules(struct ks_env *env, const struct ks_config *config,
-				    const struct ks_inspection *insp)
+/* Reports the verdict if the rule or, for a drop, the option asks. */
+static inline void report(struct ks_env *env, const struct ks_config *config, const struct ks_inspection *insp)
 {
 	bool passes = ks_reason_is_pass(insp->verdict.reason);
 
+	if (insp->verdict.log || (!passes && config && config->options & KS_OPT_LOG_DROPS))
+		env_event(env, insp);
+}
+
+/* Counts for the rule that decided, and the one that the source is from; reports the verdict. */
+static ks_inline void account_rules(struct ks_env *env, const struct ks_config *config,
+				    const struct ks_inspection *insp)
+{
 	if (insp->verdict.rule_index != KS_DECISION_DEFAULT) {
 		env_count_match(env, insp->verdict.rule);
 		if (config && config->dynamics)
@@ -95,10 +102,9 @@ static ks_inline void account_rules(struct ks_env *env, const struct ks_config *
 	}
 	if (ks_unlikely(insp->verdict.staged))
 		env_count_match(env, insp->verdict.staged);
-	if (insp->opening.source_rule && passes)
+	if (insp->opening.source_rule && ks_reason_is_pass(insp->verdict.reason))
 		env_count_match(env, insp->opening.source_rule);
-	if (insp->verdict.log || insp->verdict.staged_log || (!passes && config && config->options & KS_OPT_LOG_DROPS))
-		env_event(env, insp);
+	report(env, config, insp);
 }
 
 static ks_inline void count_established(struct ks_env *env, const struct ks_inspection *insp)
@@ -159,6 +165,17 @@ ks_inlined __u32 ks_inspect_end(struct ks_env *env, struct ks_inspection *insp)
 	flows_clear(insp);
 	if (!insp->home.dry)
 		account(env, insp);
+	return insp->verdict.action;
+}
+
+__u32 ks_inspect_end_known(struct ks_env *env, struct ks_inspection *insp)
+{
+	flows_clear(insp);
+	if (insp->verdict.reason == KS_REASON_OK_ESTABLISHED)
+		count_established(env, insp);
+	else
+		count(env, insp);
+	report(env, env_config(env), insp);
 	return insp->verdict.action;
 }
 

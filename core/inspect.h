@@ -36,6 +36,12 @@ __u32 ks_inspect_end(struct ks_env *env, struct ks_inspection *insp);
 bool ks_inspect_end_plain(struct ks_env *env, struct ks_inspection *insp);
 
 /*
+ * And for one that its flow has let pass, and that is none of those: it could not be written. No rule was asked for it, so it is answered to
+ * nobody, and part of no scan.
+ */
+__u32 ks_inspect_end_known(struct ks_env *env, struct ks_inspection *insp);
+
+/*
  * The source half of a translation alone, for a packet that passed before it was
  * routed: finds its flow and fills in insp->sent. Leads to KS_STAGE_WRITE or to a
  * drop.

@@ -108,7 +108,7 @@ static inline __u32 timeout_of(struct ks_env *env, const struct ks_config *confi
 	return choice.timeout;
 }
 
-static inline void timeout_refresh(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+static ks_inline void timeout_refresh(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	const struct ks_table_counts *counts;
 	__u32 flows;

@@ -23,7 +23,7 @@ bool ks_track_is_midstream(const struct ks_packet *pkt);
  * Returns true if the packet says something about its connection besides data and acknowledgements: it begins, ends or names
  * it. The protocols without a machine have no such packets.
  */
-static inline bool ks_track_is_telling(const struct ks_packet *pkt)
+static ks_inline bool ks_track_is_telling(const struct ks_packet *pkt)
 {
 	if (ks_likely(pkt->tuple.proto == KS_PROTO_TCP))
 		return pkt->tcp_flags & (KS_TCP_SYN | KS_TCP_FIN | KS_TCP_RST);
