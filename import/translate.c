@@ -14,104 +14,8 @@
 #include "import/plan.h"
 
 #define SELF (1ULL << KS_ZONE_SELF)
-#define PIECES_MAX 1024
 #define LOOPBACK_NET 127U
 #define LOOPBACK_SHIFT 24
-
-static int region_shred(struct ks_import *import, struct ks_shreds *shreds, const struct ks_region *without)
-{
-	struct ks_region *left = ks_pool_alloc(&import->pool, (PIECES_MAX + KS_REGION_PIECES_MAX) * sizeof(*left));
-	int count = 0;
-
-	if (!left)
-		return -ENOMEM;
-	for (int i = 0; i < shreds->count; i++) {
-		const struct ks_region *region = &shreds->list[i];
-		int more;
-
-		if (count > PIECES_MAX || import->steps > KS_FLAT_STEPS)
-			return -E2BIG;
-		if (!ks_regions_overlap(region, without, &import->steps)) {
-			left[count++] = *region;
-			continue;
-		}
-		more = ks_region_subtract(&import->pool, region, without, &import->steps, left + count);
-		if (more < 0)
-			return more;
-		count += more;
-	}
-	*shreds = (struct ks_shreds){ left, count };
-	return 0;
-}
-
-/* Appends shreds to others. */
-static int shreds_join(struct ks_import *import, struct ks_shreds *shreds, const struct ks_shreds *more)
-{
-	struct ks_region *list =
-		ks_pool_alloc(&import->pool, (size_t)(shreds->count + more->count + 1) * sizeof(*list));
-
-	if (!list)
-		return -ENOMEM;
-	for (int i = 0; i < shreds->count + more->count; i++)
-		list[i] = i < shreds->count ? shreds->list[i] : more->list[i - shreds->count];
-	*shreds = (struct ks_shreds){ list, shreds->count + more->count };
-	return 0;
-}
-
-/* The packets that the shreds and a region have in common. */
-static int shreds_common(struct ks_import *import, const struct ks_shreds *shreds, const struct ks_region *region,
-			 struct ks_shreds *common)
-{
-	int err = 0;
-
-	*common = (struct ks_shreds){ ks_pool_alloc(&import->pool, (size_t)(shreds->count + 1) * sizeof(*common->list)),
-				      0 };
-	if (!common->list)
-		return -ENOMEM;
-	for (int i = 0; !err && i < shreds->count; i++) {
-		if (ks_regions_overlap(&shreds->list[i], region, &import->steps))
-			err = ks_region_intersect(&import->pool, &shreds->list[i], region, &import->steps,
-						  &common->list[common->count++]);
-	}
-	return err;
-}
-
-/* Conditions come last, so that what has nothing to do with them is apart, and can be said. */
-static int shred(struct ks_import *import, struct ks_shreds *shreds, const struct ks_region *without)
-{
-	const __u64 conditions = ~((1ULL << KS_VAR_FIRST) - 1);
-	struct ks_region wide = *without;
-	struct ks_shreds common;
-	int err;
-
-	wide.in |= conditions;
-	wide.out |= conditions;
-	if (wide.in == without->in && wide.out == without->out)
-		return region_shred(import, shreds, without);
-	err = shreds_common(import, shreds, &wide, &common);
-	err = err ? err : region_shred(import, &common, without);
-	err = err ? err : region_shred(import, shreds, &wide);
-	return err ? err : shreds_join(import, shreds, &common);
-}
-
-int ks_plan_shred(struct ks_import *import, const struct ks_flat *flat, size_t at, struct ks_shreds *shreds)
-{
-	int err = 0;
-
-	shreds->list = ks_pool_alloc(&import->pool, sizeof(*shreds->list));
-	if (!shreds->list)
-		return -ENOMEM;
-	shreds->list[0] = flat->list[at].piece.region;
-	shreds->count = 1;
-	for (size_t i = 0; !err && i < at; i++) {
-		const struct ks_flat_entry *before = &flat->list[i];
-
-		if (before->verdict == KS_IMPORT_ACCEPT &&
-		    ks_regions_overlap(&before->piece.region, &flat->list[at].piece.region, &import->steps))
-			err = shred(import, shreds, &before->piece.region);
-	}
-	return err;
-}
 
 /* --- what is not tracked --- */
 
@@ -215,6 +119,9 @@ struct forward {
 	unsigned anew; /* and the one that stands for all of them then */
 };
 
+#define OWN_TROUBLE                                                                                                \
+	"its new destination may be an address of the firewall, whose own rules deny it: no rule that lets it be " \
+	"forwarded names it"
 #define ANEW "conditions about the new destination"
 
 /* Run-time sets of destinations, and what nobody here knows: rules behind the translation ask them of the new one. */
@@ -404,6 +311,82 @@ static int answer_take(const struct forward *forward, __u64 zones, struct ks_fla
 	return ks_flat_add(forward->import, forward->flat, answer);
 }
 
+static bool spans_have(const struct ks_spans *spans, const struct ks_range *range)
+{
+	for (__u32 i = 0; i < spans->count; i++) {
+		if (!memcmp(&spans->list[i], range, sizeof(*range)))
+			return true;
+	}
+	return false;
+}
+
+/* Returns true if a rule about packets to others says where they go, by destinations or zones, or that they are translated ones. */
+static bool says_destination(const struct forward *forward, const struct ks_region *region)
+{
+	const __u64 zones = ks_import_zones(forward->import);
+
+	return (region->to & zones) != zones || !(region->out >> KS_VAR_FORWARDED & 1) ||
+	       !ks_spans_equal(&region->dim[KS_DIM_DST], ks_spans_all(KS_DIM_DST, region->family));
+}
+
+/*
+ * Returns true if the text knows that the new destination is not the firewall: the rule that lets its packets be forwarded says
+ * where they go, or another one has the very address in it.
+ */
+static bool is_elsewhere(const struct forward *forward, const struct ks_import_rule *rule)
+{
+	const struct ks_range *range = &forward->entry->rule->target.range;
+
+	for (size_t i = 0; i < forward->places->count; i++) {
+		const struct ks_flat_entry *place = &forward->places->list[i];
+		const struct ks_region *region = &place->piece.region;
+
+		if (place->verdict != KS_IMPORT_ACCEPT)
+			continue;
+		if (spans_have(&region->dim[KS_DIM_SRC], range) || spans_have(&region->dim[KS_DIM_DST], range) ||
+		    (rule && place->rule == rule && says_destination(forward, region)))
+			return true;
+	}
+	return false;
+}
+
+/* Returns true if the firewall's own rules are to be asked, too. */
+static bool may_be_own(const struct forward *forward, const struct ks_flat_entry *answer)
+{
+	return answer->verdict == KS_IMPORT_ACCEPT && forward->entry->verdict == KS_IMPORT_FORWARD &&
+	       forward->entry->rule->target.address && !is_elsewhere(forward, answer->rule);
+}
+
+/* The packets pass as far as the firewall's own rules let them pass, too. */
+static int own_ask(const struct forward *forward, __u64 zones, const struct ks_flat_entry *answer)
+{
+	const struct ks_plan_question question = { .hook = KS_HOOK_INPUT, .translated = true };
+	struct ks_flat own = { 0 };
+	struct ks_piece piece = answer->piece;
+	int err;
+
+	piece.region.to = SELF;
+	ks_region_fix(&piece.region, KS_VAR_FORWARDED, true);
+	ks_region_fix(&piece.region, KS_VAR_OWN, true);
+	err = ks_plan_hook(forward->import, &question, &piece, &own);
+	for (size_t i = 0; !err && i < own.count; i++) {
+		struct ks_flat_entry entry = own.list[i];
+
+		if (entry.verdict == KS_IMPORT_ACCEPT) {
+			entry.rule = answer->rule;
+			entry.line = answer->line;
+			entry.text = answer->text;
+		} else {
+			entry.rule = forward->entry->rule;
+			entry.line = forward->entry->line;
+			entry.text = forward->entry->text;
+			entry.trouble = OWN_TROUBLE;
+		}
+		err = answer_take(forward, zones, &entry);
+	}
+	return err;
+}
+
 /* The bases before the translation may drop the packet, too. */
 static int forward_before(const struct forward *forward, struct ks_flat *answers)
 {
@@ -423,8 +406,12 @@ static int forward_behind(const struct forward *forward)
 	int err = region_translate(forward, &region);
 
 	err = err ? err : forward_ask(forward, &region, &answers, &zones);
-	for (size_t i = 0; !err && i < answers.count; i++)
-		err = answer_take(forward, zones, &answers.list[i]);
+	for (size_t i = 0; !err && i < answers.count; i++) {
+		if (may_be_own(forward, &answers.list[i]))
+			err = own_ask(forward, zones, &answers.list[i]);
+		else
+			err = answer_take(forward, zones, &answers.list[i]);
+	}
 	return err;
 }
 

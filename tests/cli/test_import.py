@@ -124,7 +124,7 @@ STEPS = {
         clock mon 17:00
         rest 192.0.2.1:4000 > self 203.0.113.1:7012 tcp syn => deny
         rest 192.0.2.1:4000 > self 203.0.113.1:7014 tcp syn => deny
-        rest 192.0.2.1:4000 > self 203.0.113.1:9000 tcp syn => allow as 192.0.2.1:4000 > 10.0.0.5:9000
+        rest 192.0.2.1:4000 > self 203.0.113.1:9000 tcp syn => deny
         """,
     'ufw-user': """
         rest 192.0.2.9:4000 > self 203.0.113.1:22 tcp syn => allow

@@ -337,6 +337,7 @@ COMMIT
 -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
 -A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT
 -A FORWARD -i eth1 -j ACCEPT
+-A FORWARD -i eth2 -s {address} -j ACCEPT
 COMMIT
 """
 SET, STRING, RANDOM = ('-m set --match-set authed src', '-m string --string x --algo bm', '-m statistic --mode random --probability 0.5')
@@ -363,7 +364,7 @@ def opened(keepstate, form, text):
 def test_no_packet_passes_untranslated(keepstate, form, address, rules, condition):
     """Where nothing here says which packets get a new destination, none of them goes where it was sent first."""
     rules = rules.format(condition=condition, portal=PORTAL, address=address)
-    policy, made = opened(keepstate, form, UNTRANSLATED.format(table='nat', rules=rules))
+    policy, made = opened(keepstate, form, UNTRANSLATED.format(table='nat', rules=rules, address=address))
     assert made == ['deny from eth1 tcp port 80', 'allow from eth1 to not self'], policy
     line = rules.count('\n') + 3
     assert 'REDIRECT' in rules or re.search(f'^# line {line}: -A PREROUTING -i eth1 -p tcp .*\n#   denied: nothing here says ', policy, re.M), policy
@@ -372,13 +373,14 @@ def test_no_packet_passes_untranslated(keepstate, form, address, rules, conditio
 def test_translations_beside_a_condition(keepstate):
     """Packets that a condition which nothing says has nothing to do with are translated as before."""
     rules = f'-A PREROUTING -p tcp -m tcp --dport 80 {SET} -j ACCEPT\n-A PREROUTING -i eth1 -p tcp -j DNAT --to-destination 10.0.2.9'
-    policy, made = opened(keepstate, 'iptables-save', UNTRANSLATED.format(table='nat', rules=rules))
-    assert made == ['forward from eth1 to any tcp port not 80 to 10.0.2.9', 'deny from eth1 tcp port 80', 'allow from eth1 to not self'], policy
+    policy, made = opened(keepstate, 'iptables-save', UNTRANSLATED.format(table='nat', rules=rules, address='10.0.2.9'))
+    assert made == ['forward from eth1 to any tcp port not 80 to eth2 10.0.2.9', 'deny from eth1 tcp port 80', 'allow from eth1 to not self'], policy
 
 
 def test_a_condition_behind_a_translation(keepstate):
     """A translation whose packets are denied else needs no rule that denies more."""
-    text = UNTRANSLATED.format(table='nat', rules=f'{PORTAL} -j DNAT --to-destination 10.0.2.9').replace(
+    text = UNTRANSLATED.format(
+        table='nat', rules=f'{PORTAL} -j DNAT --to-destination 10.0.2.9', address='10.0.2.9').replace(
         '-A FORWARD -i eth1 -j ACCEPT', f'-A FORWARD -i eth1 -d 10.0.2.9 {STRING} -j ACCEPT\n-A FORWARD -i eth1 ! -d 10.0.2.9 -j ACCEPT')
     policy = keepstate('import', 'iptables-save', '-', stdin=text.encode()).stdout
     assert '0 that deny more' in policy and 'forward ' not in policy
@@ -389,5 +391,44 @@ def test_a_condition_behind_a_translation(keepstate):
 def test_untracked_by_a_condition(keepstate, condition):
     """Nobody tells answers of what is perhaps not tracked: it is refused, and no flow of it is kept."""
     policy, made = opened(keepstate, 'iptables-save', UNTRANSLATED.format(
-        table='raw', rules=f'-A PREROUTING -i eth1 -p udp -m udp --dport 53 {condition} -j NOTRACK'))
+        table='raw', address='10.0.2.9', rules=f'-A PREROUTING -i eth1 -p udp -m udp --dport 53 {condition} -j NOTRACK'))
     assert made == ['deny from eth1 to not self udp port 53', 'allow from eth1 to not self'], policy
+
+
+OWN = """*nat
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -i eth1 -p tcp -m tcp --dport 3128 -j {target}
+COMMIT
+*filter
+:INPUT DROP [0:0]
+:FORWARD DROP [0:0]
+:OUTPUT ACCEPT [0:0]
+-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+{input}
+-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+{forward}
+COMMIT
+"""
+SSH, WEB = ('-A INPUT -i eth1 -p tcp -m tcp --dport 22 -j ACCEPT', '-A INPUT -i eth1 -s {} -p tcp -m tcp --dport 8080 -j ACCEPT')
+
+
+@pytest.mark.parametrize('form, target, source', [('iptables-save', '10.0.0.1', '10.0.0.0/24'), ('ip6tables-save', 'fd00::1', 'fd00::/64')])
+@pytest.mark.parametrize('own, forward, passes', [
+    (SSH, '-A FORWARD -i eth1 -j ACCEPT', None),  # the breach: it may be the firewall, whose INPUT drops it
+    (SSH, '-A FORWARD -i eth1 -s {source} -j ACCEPT', None),
+    (WEB, '-A FORWARD -i eth1 -j ACCEPT', ' source {source}'),  # as far as both let it pass
+    (SSH, '-A FORWARD -i eth1 -o eth2 -j ACCEPT', ''),  # the text knows that it is elsewhere
+    (SSH, '-A FORWARD -i eth1 -d {target} -j ACCEPT', ''),
+    (SSH, '-A FORWARD -i eth1 -m conntrack --ctstate DNAT -j ACCEPT', ''),
+    (SSH, '-A FORWARD -i eth1 -j ACCEPT\n-A FORWARD -i eth2 -s {target} -j ACCEPT', ''),
+])
+def test_new_destination_that_may_be_own(keepstate, form, target, source, own, forward, passes):
+    """Packets to a new destination that may be an address of the firewall pass as far as INPUT lets them pass, too."""
+    to = f'DNAT --to-destination {f"[{target}]" if ":" in target else target}:8080'
+    text = OWN.format(target=to, input=own.format(source), forward=forward.format(target=target, source=source))
+    policy = keepstate('import', form, '-', stdin=text.encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    made = re.findall(r'^forward from eth1 to any tcp(.*?) port 3128 to (?:\w+ )?[0-9a-f.:]+ port 8080  #', policy, re.M)
+    assert made == ([] if passes is None else [passes.format(source=source)]), policy
+    denied = re.search(r'^# line 3: .* DNAT .*\n#   denied: its new destination may be an address of the firewall.*\ndeny from eth1 tcp (source \S+ )?port 3128 ', policy, re.M)
+    assert bool(denied) == (passes != ''), policy

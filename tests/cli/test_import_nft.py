@@ -294,3 +294,13 @@ def test_nft_own_addresses_of_an_interface(keepstate):
             'fib daddr . iif type local tcp dport 22 accept\nfib daddr type local tcp dport 80 accept\n\t}\n}\n')
     assert [rule for rule in allowed(keepstate, 'nft', text) if ' to self' in rule] == [
         'allow to self tcp destination not { 224.0.0.0/4, ff00::/8 } port 80']
+
+
+def test_nft_new_destination_that_may_be_own(keepstate):
+    """A new destination of the text of nft may be an address of the firewall, too."""
+    text = ('table ip f {\n\tchain pre { type nat hook prerouting priority dstnat; policy accept;\niifname "eth1" udp dport 53 dnat to 10.0.0.1\n\t}\n'
+            '\tchain input { type filter hook input priority filter; policy drop;\nct state established accept\n%s\n\t}\n'
+            '\tchain forward { type filter hook forward priority filter; policy drop;\nct state established accept\niifname "eth1" accept\n\t}\n}\n')
+    assert not [rule for rule in allowed(keepstate, 'nft', text % '') if rule.startswith('forward')]
+    assert [rule for rule in allowed(keepstate, 'nft', text % 'udp dport 53 accept') if rule.startswith('forward')] == [
+        'forward from eth1 to any udp port 53 to 10.0.0.1']
