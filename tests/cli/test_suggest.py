@@ -162,7 +162,7 @@ def test_refusals(keepstate, words, message):
 
 
 def test_forwards_are_proposed(keepstate):
-    """What was forwarded is asked for again by the same address and port, and by nothing else."""
+    """Each forward of the capture is proposed for the same address and port, and nothing else is."""
     demo = ROOT / 'demo'
     for exact, source in ((), ''), (('--exact',), ' source 192.0.2.10/32'):
         text = keepstate('suggest', '--arriving', *exact, '--policy', demo / 'gateway.conf', demo / 'sample.pcapng').stdout
