@@ -14,6 +14,7 @@
 #include "core/header/packet.h"
 #include "import/draft.h"
 #include "import/iptables.h"
+#include "import/ufw_line.h"
 #include "import/words.h"
 #include "text/names.h"
 
@@ -329,6 +330,25 @@ static bool is_command(const char *word)
 	return false;
 }
 
+static int compound_refuse(struct ufw *ufw)
+{
+	return ks_import_fail(
+		ufw->import,
+		"line %u: no shell runs here, and nobody knows which rules this makes: expected what 'ufw show "
+		"added' prints",
+		ufw->import->line);
+}
+
+/* A line that is none of ufw's, unless a command of ufw is somewhere in it. */
+static int other_read(struct ufw *ufw)
+{
+	for (unsigned i = 0; i < ufw->words.count; i++) {
+		if (ks_ufw_is_named(ufw->words.word[i]))
+			return compound_refuse(ufw);
+	}
+	return 0;
+}
+
 /* "ufw allow in on eth0 to any port 22 proto tcp" */
 static int added_read(struct ufw *ufw)
 {
@@ -465,6 +485,8 @@ static int line_read(struct ufw *ufw)
 		return err || !ufw->words.count ? err : tuple_read(ufw);
 	}
 	word = ks_words_take(&ufw->words);
+	if (word && !strcmp(word, "sudo"))
+		word = ks_words_take(&ufw->words);
 	if (!word || policy_read(ufw, word))
 		return 0;
 	err = iptables_read(ufw, word);
@@ -474,9 +496,11 @@ static int line_read(struct ufw *ufw)
 		defaults_read(ufw);
 	else if (!strcmp(word, "Added"))
 		ufw->is_known = true;
-	else if (!strcmp(word, "ufw")) {
+	else if (ks_ufw_is_named(word)) {
 		ufw->is_known = true;
-		err = added_read(ufw);
+		err = ks_ufw_is_compound(&ufw->words) ? compound_refuse(ufw) : added_read(ufw);
+	} else {
+		err = other_read(ufw);
 	}
 	return err;
 }

@@ -400,6 +400,22 @@ def test_ufw_commands(keepstate):
         'deny to self tcp port 25', 'allow to self', 'reject from rest to rest', 'deny from self']
 
 
+@pytest.mark.parametrize('line', ['sudo ufw deny from 192.0.2.9', '/usr/sbin/ufw deny from 192.0.2.9', "ufw deny from 192.0.2.9 comment 'a; b'"])
+def test_ufw_by_other_words(keepstate, line):
+    """A command of a script is one with sudo, and with its path, too."""
+    policy = keepstate('import', 'ufw', '-', stdin=f'#!/bin/sh\n{line}\nufw allow 80/tcp\n'.encode()).stdout
+    assert policy.index('deny to self source 192.0.2.9') < policy.index('allow to self tcp port 80')
+
+
+@pytest.mark.parametrize('line', [
+    'for ip in 192.0.2.9; do ufw deny from $ip; done', '[ -f x ] || ufw deny from 192.0.2.9', 'ufw deny from 192.0.2.9 && ufw deny from 192.0.2.8',
+    'ufw deny from $BAD', 'sudo -n ufw deny from 192.0.2.9', 'if ufw deny from 192.0.2.9', 'ufw deny from 192.0.2.9;'])
+def test_ufw_by_a_shell(keepstate, line):
+    """Rules that only a shell would make are not lost: the text is refused."""
+    text = f'{line}\nufw allow 80/tcp\n'.encode()
+    assert 'line 1: no shell runs here' in keepstate('import', 'ufw', '-', stdin=text, code=2).stderr
+
+
 def test_form_unknown(keepstate):
     assert 'expected one of iptables-save' in keepstate('import', 'ipchains', '-', code=2).stderr
 
