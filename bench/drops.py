@@ -6,7 +6,6 @@ program that does nothing but count and drop, and taken off: what is left is the
 dropped.
 """
 import json
-import os
 import time
 
 from live import SERVER_MAC, WAN_MAC, Lab
@@ -31,7 +30,7 @@ def arrived(lab):
 def flood(lab, flows, count):
     """Makes it on one core, which then receives it, too. Returns the seconds of that core."""
     command = lab.bench.command("flood", device="eth0", macs=WAN_MAC + SERVER_MAC, reply=True, flows=flows, count=count)
-    return json.loads(lab.bench.call(lab.urgently("server", ["taskset", "-c", max(os.sched_getaffinity(0)), *command])))["cpu_s"]
+    return json.loads(lab.bench.call(lab.flood_urgently("server", command)))["cpu_s"]
 
 
 def seconds_of(lab, flows, count):
