@@ -258,6 +258,12 @@ static bool begins_clause(const char *word)
 	return false;
 }
 
+/* Returns true for "08:00-18:00": in braces beside days it would be a time of every day. */
+static bool is_hours(const char *word)
+{
+	return strchr(word, ':') && strspn(word, "0123456789:-") == strlen(word);
+}
+
 int ks_stray_comma(struct ks_parser *p)
 {
 	const struct ks_token before = *ks_parser_last(p), comma = *ks_parser_next(p);
@@ -267,13 +273,17 @@ int ks_stray_comma(struct ks_parser *p)
 	if (values && begins_clause(after->text))
 		return ks_parser_error(p, &comma, 0, "the clauses of a rule have no commas between them: expected '%s'",
 				       after->text);
+	if (values && is_hours(after->text) && !is_hours(before.text))
+		return ks_parser_error(p, &comma, 0,
+				       "days and hours have no comma between them: expected '%.40s %.40s'", before.text,
+				       after->text);
 	return ks_parser_error(p, &comma, 0, "several values stand in braces: expected { %.40s, %.40s }",
 			       values ? before.text : "22", values ? after->text : "80");
 }
 
 /* --- clauses --- */
 
-/* Complains about "22/tcp" and "tcp/udp". Returns 0 if the word is something else. */
+/* Complains about "22/tcp", "tcp/22" and "tcp/udp". Returns 0 if the word is something else. */
 static int complain_slash(struct ks_parser *p, const struct ks_token *token)
 {
 	const char *slash = strchr(token->text, '/');
@@ -281,15 +291,34 @@ static int complain_slash(struct ks_parser *p, const struct ks_token *token)
 	char first[16];
 
 	if (!slash || !copy_part(token->text, (size_t)(slash - token->text), first, sizeof(first)) ||
-	    ks_proto_from_name(slash + 1) < 0)
+	    (ks_proto_from_name(slash + 1) < 0 && ks_value_number_range(slash + 1, KS_PORT_MAX, &low, &high)))
 		return 0;
 	if (!ks_value_number_range(first, KS_PORT_MAX, &low, &high))
 		return ks_parser_error(p, token, 0, "unknown word '%.60s' in a rule: expected '%s port %s'",
 				       token->text, slash + 1, first);
 	if (ks_proto_from_name(first) < 0)
 		return 0;
+	if (!ks_value_number_range(slash + 1, KS_PORT_MAX, &low, &high))
+		return ks_parser_error(p, token, 0, "unknown word '%.60s' in a rule: expected '%s port %s'",
+				       token->text, first, slash + 1);
 	return ks_parser_error(p, token, 0, "unknown word '%.60s' in a rule: expected { %s, %s }", token->text, first,
 			       slash + 1);
+}
+
+/* Complains about an address with its port. Returns 0 if the word is none. */
+static int complain_endpoint(struct ks_parser *p, const struct ks_token *token)
+{
+	char address[KS_ADDR_TEXT];
+	struct ks_addr addr;
+	__u8 family;
+	__u16 port;
+
+	if (ks_value_endpoint(token->text, &addr, &family, &port) || !port)
+		return 0;
+	return ks_parser_error(
+		p, token, 0,
+		"'%.60s' is an address and a port: expected 'tcp port %u destination %s', or another protocol",
+		token->text, port, ks_addr_text(&addr, family, address));
 }
 
 /* Complains about a name, or an address, without the word that says what it is. Returns 0 if it is none. */
@@ -331,6 +360,7 @@ static int complain_clause(struct ks_parser *p, const struct stray *stray)
 		return ks_parser_error(p, token, 0, "unknown word '%.60s' in a rule: expected %s", token->text,
 				       instead);
 	err = complain_slash(p, token);
+	err = err ? err : complain_endpoint(p, token);
 	err = err ? err : complain_bare(p, token);
 	return err ? err
 		   : ks_parser_error(p, token, 0, "unknown word '%.60s' in a rule%s", token->text, stray->expected);
