@@ -80,12 +80,12 @@ static ks_inline void account_verdict(struct ks_env *env, const struct ks_config
 	count(env, insp);
 }
 
-/* Reports the verdict if the rule or, for a drop, the option asks. */
+/* Reports the verdict if the rule, a staged one or, for a drop, the option asks. */
 static inline void report(struct ks_env *env, const struct ks_config *config, const struct ks_inspection *insp)
 {
 	bool passes = ks_reason_is_pass(insp->verdict.reason);
 
-	if (insp->verdict.log || (!passes && config && config->options & KS_OPT_LOG_DROPS))
+	if (insp->verdict.log || insp->verdict.staged_log || (!passes && config && config->options & KS_OPT_LOG_DROPS))
 		env_event(env, insp);
 }
 

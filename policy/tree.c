@@ -249,6 +249,7 @@ static int pack_side(struct grower *g, __u32 to, unsigned side, struct ks_tree_b
 
 static int pack_branch(struct grower *g, const struct fork *top, __u32 *to)
 {
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): whoever has the number of a fork has made it */
 	struct ks_tree_branch branch = { .split = { top->split.value }, .field = { (__u8)top->split.field } };
 	__u32 at;
 	int err;

@@ -51,7 +51,7 @@ address, port, fast, *sources = sys.argv[1:]
 told = []
 for source in sources:
     s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
-    s.settimeout(10)
+    s.settimeout(60)
     s.bind((source, 0))
     begun = time.monotonic()
     if fast == "fast":
@@ -102,7 +102,7 @@ def echo(lab):
 
 
 def connect(host, address, *sources, port=PORT, fast="plain"):
-    done = host.run(sys.executable, "-c", CONNECT, address, port, fast, *sources, timeout=120)
+    done = host.run(sys.executable, "-c", CONNECT, address, port, fast, *sources, timeout=600)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
