@@ -190,25 +190,47 @@ static __u64 to_box(const struct ks_region *region, __u64 zones)
 	return self && ks_region_is_of_routers(region) ? self : zones;
 }
 
-/* Shows a packet of a region: from each zone to the best one for it, then from each to the next, until one does what is claimed. */
+/* Pairs of zones of a region: from each zone to the best one for it, then from each to the next best. */
+struct zones_walk {
+	__u64 senders, round; /* that have receivers left, and those of them whose turn is to come */
+	__u64 receivers[KS_ZONE_MAX]; /* of each sender */
+};
+
+static void zones_begin(const struct ks_region *region, struct zones_walk *walk)
+{
+	walk->senders = walk->round = region->from;
+	for (unsigned zone = 0; zone < KS_ZONE_MAX; zone++)
+		walk->receivers[zone] = region->to;
+}
+
+static bool zones_next(const struct diff *diff, const struct ks_region *region, struct zones_walk *walk, unsigned *from,
+		       unsigned *to)
+{
+	if (!walk->round)
+		walk->round = walk->senders;
+	if (!walk->round)
+		return false;
+	*from = zones_choose(diff, walk->round, KS_ZONE_MAX);
+	*to = zones_choose(diff, to_box(region, walk->receivers[*from]), *from);
+	walk->round &= ~(1ULL << *from);
+	walk->receivers[*from] &= ~(1ULL << *to);
+	walk->senders &= ~((__u64)!walk->receivers[*from] << *from);
+	return true;
+}
+
+/* Shows a packet of a region, between some pairs of its zones until one does what is claimed. */
 static int region_show(struct pair_ctx *ctx, const struct ks_region *region)
 {
-	__u64 left[KS_ZONE_MAX], senders = region->from;
+	struct zones_walk walk;
+	unsigned from, to;
 	int err = 0;
 
-	for (unsigned zone = 0; zone < KS_ZONE_MAX; zone++)
-		left[zone] = region->to;
-	for (unsigned n = 0; !err && !ctx->is_shown && senders && n < ZONES_TRIED;) {
-		for (__u64 some = senders; !err && !ctx->is_shown && some && n < ZONES_TRIED; n++) {
-			unsigned from = zones_choose(ctx->diff, some, KS_ZONE_MAX);
-			unsigned to = zones_choose(ctx->diff, to_box(region, left[from]), from);
-
-			some &= ~(1ULL << from);
-			left[from] &= ~(1ULL << to);
-			senders &= ~((__u64)!left[from] << from);
-			if (from != KS_ZONE_SELF || to != KS_ZONE_SELF)
-				err = packet_show(ctx, region, from, to);
-		}
+	zones_begin(region, &walk);
+	for (unsigned n = 0; !err && !ctx->is_shown && n < ZONES_TRIED; n++) {
+		if (!zones_next(ctx->diff, region, &walk, &from, &to))
+			break;
+		if (from != KS_ZONE_SELF || to != KS_ZONE_SELF)
+			err = packet_show(ctx, region, from, to);
 	}
 	return err;
 }

@@ -53,13 +53,58 @@ static void collect_own_address(const struct ks_interface_address *address, void
 	};
 }
 
-static int fill_zone(struct ks_policy *policy, const struct ks_links *links, const struct ks_role *roles, unsigned zone)
+/* Takes the addresses of a zone. Returns 1 if something changed, 0, or -errno. */
+typedef int zone_fn(struct ks_policy *policy, unsigned zone, const struct ks_own_address *list, size_t count);
+
+static int zone_take(struct ks_policy *policy, const struct ks_links *links, const struct ks_role *roles, unsigned zone,
+		     zone_fn *fn)
 {
 	struct own_addresses_ctx ctx = { .links = links, .roles = roles, .zone = zone };
 	int err = ks_netlink_each_address(0, collect_own_address, &ctx) ?: ctx.err;
 	ks_auto_free struct ks_own_address *list = ctx.list;
 
-	return err ?: ks_policy_set_addresses(policy, zone, list, ctx.count);
+	return err ?: fn(policy, zone, list, ctx.count);
+}
+
+static int zones_take(struct ks_policy *policy, const struct ks_links *links, __u64 zones, zone_fn *fn)
+{
+	ks_auto_free struct ks_role *roles = calloc(links->count + 1, sizeof(*roles));
+	int changed = 0, err = 0;
+
+	if (!roles)
+		return -ENOMEM;
+	ks_roles_decide(policy, links, roles);
+	for (unsigned zone = 0; err >= 0 && zone < KS_ZONE_MAX; zone++) {
+		err = zones >> zone & 1 ? zone_take(policy, links, roles, zone, fn) : 0;
+		changed |= err > 0;
+	}
+	return err < 0 ? err : changed;
+}
+
+/* Reads the interfaces, and calls fn for each zone of a mask. Returns 1 if something changed, 0, or -errno. */
+static int addresses_take(struct ks_policy *policy, __u64 zones, zone_fn *fn)
+{
+	struct ks_links links = { 0 };
+	int err = zones ? ks_links_read(&links) : 0;
+
+	if (!err && zones)
+		err = zones_take(policy, &links, zones, fn);
+	ks_links_fini(&links);
+	return err;
+}
+
+static int sets_fill(struct ks_policy *policy, unsigned zone, const struct ks_own_address *list, size_t count)
+{
+	return ks_policy_set_addresses(policy, zone, list, count);
+}
+
+int ks_own_addresses_fill(struct ks_policy *policy)
+{
+	__u64 zones = 0;
+
+	for (size_t i = 0; i < policy->address_set_count; i++)
+		zones |= 1ULL << policy->address_sets[i].zone;
+	return addresses_take(policy, zones, sets_fill);
 }
 
 /* Takes the first address of each family that is not of a link alone. */
@@ -73,60 +118,18 @@ static void address_tell(struct ks_config *config, unsigned zone, const struct k
 	config->addressed |= 1ULL << zone;
 }
 
-static int zone_tell(struct ks_policy *policy, const struct ks_links *links, const struct ks_role *roles, unsigned zone)
+static int zone_tell(struct ks_policy *policy, unsigned zone, const struct ks_own_address *list, size_t count)
 {
-	struct own_addresses_ctx ctx = { .links = links, .roles = roles, .zone = zone };
-	int err = ks_netlink_each_address(0, collect_own_address, &ctx) ?: ctx.err;
-	ks_auto_free struct ks_own_address *list = ctx.list;
-
-	for (size_t i = 0; !err && i < ctx.count; i++)
+	for (size_t i = 0; i < count; i++)
 		address_tell(&policy->config, zone, &list[i]);
-	return err;
-}
-
-static int fill_zones(struct ks_policy *policy, const struct ks_links *links)
-{
-	ks_auto_free struct ks_role *roles = calloc(links->count + 1, sizeof(*roles));
-	int changed = 0, err = 0;
-	__u64 zones = 0;
-
-	if (!roles)
-		return -ENOMEM;
-	ks_roles_decide(policy, links, roles);
-	for (size_t i = 0; i < policy->address_set_count; i++)
-		zones |= 1ULL << policy->address_sets[i].zone;
-	for (unsigned zone = 0; err >= 0 && zone < KS_ZONE_MAX; zone++) {
-		err = zones >> zone & 1 ? fill_zone(policy, links, roles, zone) : 0;
-		changed |= err > 0;
-	}
-	return err < 0 ? err : changed;
-}
-
-int ks_own_addresses_fill(struct ks_policy *policy)
-{
-	struct ks_links links = { 0 };
-	int err = policy->address_set_count ? ks_links_read(&links) : 0;
-
-	if (!err && policy->address_set_count)
-		err = fill_zones(policy, &links);
-	ks_links_fini(&links);
-	return err;
+	return 0;
 }
 
 int ks_own_addresses_tell(struct ks_policy *policy)
 {
-	ks_auto_free struct ks_role *roles = NULL;
-	struct ks_links links = { 0 };
-	int err = ks_links_read(&links);
+	__u64 zones = 0;
 
-	if (!err)
-		roles = calloc(links.count + 1, sizeof(*roles));
-	if (!err && !roles)
-		err = -ENOMEM;
-	if (!err)
-		ks_roles_decide(policy, &links, roles);
-	for (size_t i = 0; !err && i < policy->zone_count; i++)
-		err = zone_tell(policy, &links, roles, policy->zones[i].id);
-	ks_links_fini(&links);
-	return err;
+	for (size_t i = 0; i < policy->zone_count; i++)
+		zones |= 1ULL << policy->zones[i].id;
+	return addresses_take(policy, zones, zone_tell);
 }

@@ -250,6 +250,28 @@ static void test_classes(void **state)
 	}
 }
 
+/* Compares two policies of the same zones, with a rule each. Returns how many classes differ. */
+static unsigned rules_compare(const char *zones, const char *before, const char *after, ks_diff_fn *fn, const void *arg)
+{
+	const char *rules[KS_DIFF_SIDES] = { before, after };
+	struct ks_policy *policies[KS_DIFF_SIDES] = { NULL };
+	struct ks_diff_stats stats;
+
+	for (int side = 0; side < KS_DIFF_SIDES; side++) {
+		ks_auto_diags struct ks_diags diags = { 0 };
+		ks_auto_free char *text = NULL;
+
+		assert_true(asprintf(&text, "%s%s\n", zones, rules[side]) > 0);
+		if (ks_policy_load_text(text, strlen(text), "t", NULL, &policies[side], &diags))
+			fail_msg("%s\n%s", text, diags.list[0].message);
+	}
+	assert_int_equal(ks_diff_policies(policies[KS_DIFF_BEFORE], policies[KS_DIFF_AFTER], fn, (void *)arg, &stats),
+			 0);
+	for (int side = 0; side < KS_DIFF_SIDES; side++)
+		ks_policy_destroy(policies[side]);
+	return stats.classes;
+}
+
 /* Rules that are added, of which only some packets come to them: each is shown by one of those. */
 static const struct shown {
 	const char *wan, *rule, *packet;
@@ -282,21 +304,13 @@ static int shown_check(const struct ks_diff_class *class, void *arg)
 static void test_shown(void **state)
 {
 	for (size_t i = 0; i < KS_ARRAY_SIZE(shown); i++) {
-		ks_auto_policy struct ks_policy *a = NULL, *b = NULL;
-		ks_auto_diags struct ks_diags diags = { 0 }, more = { 0 };
-		struct ks_diff_stats stats;
-		char text[2][512] = { 0 };
+		ks_auto_free char *zones = NULL;
+		unsigned classes;
 
-		for (int side = 0; side < 2; side++)
-			snprintf(text[side], sizeof(text[side]),
-				 "zone lan { eth1 }\nzone wan { eth0, address %s }\n%s\n", shown[i].wan,
-				 side ? shown[i].rule : "");
-		assert_int_equal(ks_policy_load_text(text[0], strlen(text[0]), "a", NULL, &a, &diags), 0);
-		if (ks_policy_load_text(text[1], strlen(text[1]), "b", NULL, &b, &more))
-			fail_msg("%s", more.list[0].message);
-		assert_int_equal(ks_diff_policies(a, b, shown_check, (void *)&shown[i], &stats), 0);
-		if (stats.classes != 1)
-			fail_msg("%s: %u classes", shown[i].rule, stats.classes);
+		assert_true(asprintf(&zones, "zone lan { eth1 }\nzone wan { eth0, address %s }\n", shown[i].wan) > 0);
+		classes = rules_compare(zones, "", shown[i].rule, shown_check, &shown[i]);
+		if (classes != 1)
+			fail_msg("%s: %u classes", shown[i].rule, classes);
 	}
 }
 
@@ -310,18 +324,9 @@ static void test_removed(void **state)
 	};
 
 	for (size_t i = 0; i < KS_ARRAY_SIZE(rules); i++) {
-		ks_auto_policy struct ks_policy *a = NULL, *b = NULL;
-		ks_auto_diags struct ks_diags diags = { 0 }, more = { 0 };
 		const struct shown some = { .rule = rules[i], .packet = "203.0.113.1" };
-		struct ks_diff_stats stats;
-		char text[512];
 
-		snprintf(text, sizeof(text), ZONES "%s\n", rules[i]);
-		if (ks_policy_load_text(text, strlen(text), "a", NULL, &a, &diags))
-			fail_msg("%s", diags.list[0].message);
-		assert_int_equal(ks_policy_load_text(ZONES, strlen(ZONES), "b", NULL, &b, &more), 0);
-		assert_int_equal(ks_diff_policies(a, b, shown_check, (void *)&some, &stats), 0);
-		assert_int_equal(stats.classes, 1);
+		assert_int_equal(rules_compare(ZONES, rules[i], "", shown_check, &some), 1);
 	}
 }
 
@@ -347,17 +352,9 @@ static void test_not_said(void **state)
 					     "nat from lan to wan masquerade" };
 
 	for (int i = 0; i < 2; i++) {
-		ks_auto_policy struct ks_policy *a = NULL, *b = NULL;
-		ks_auto_diags struct ks_diags diags = { 0 }, more = { 0 };
-		struct ks_diff_stats stats;
-		bool is_lent = i;
-		char text[512];
+		const bool is_lent = i;
 
-		snprintf(text, sizeof(text), "%s%s\n", zones, rules[i]);
-		assert_int_equal(ks_policy_load_text(zones, strlen(zones), "a", NULL, &a, &diags), 0);
-		assert_int_equal(ks_policy_load_text(text, strlen(text), "b", NULL, &b, &more), 0);
-		assert_int_equal(ks_diff_policies(a, b, perhaps_check, &is_lent, &stats), 0);
-		assert_int_equal(stats.classes, 1);
+		assert_int_equal(rules_compare(zones, "", rules[i], perhaps_check, &is_lent), 1);
 	}
 }
 
@@ -375,16 +372,9 @@ static void test_nobody(void **state)
 	};
 
 	for (size_t i = 0; i < KS_ARRAY_SIZE(rules); i++) {
-		ks_auto_policy struct ks_policy *a = NULL, *b = NULL;
-		ks_auto_diags struct ks_diags diags = { 0 }, more = { 0 };
 		const struct shown none = { .rule = rules[i], .packet = "none" };
-		char text[512];
 
-		snprintf(text, sizeof(text), ZONES "%s\n", rules[i]);
-		assert_int_equal(ks_policy_load_text(ZONES, strlen(ZONES), "a", NULL, &a, &diags), 0);
-		if (ks_policy_load_text(text, strlen(text), "b", NULL, &b, &more))
-			fail_msg("%s", more.list[0].message);
-		assert_int_equal(ks_diff_policies(a, b, shown_check, (void *)&none, NULL), 0);
+		assert_int_equal(rules_compare(ZONES, "", rules[i], shown_check, &none), 0);
 	}
 }
 
