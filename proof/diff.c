@@ -60,15 +60,14 @@ struct pair_ctx {
 /* A pair of zones of a mask that is shown best. */
 static unsigned zones_choose(const struct diff *diff, __u64 zones, unsigned other)
 {
-	unsigned best = (unsigned)__builtin_ctzll(zones), rank_best = 0;
+	unsigned best = KS_ZONE_NONE, rank_best = 0; /* only that zone may have no rank at all */
 
-	for (; zones; zones &= zones - 1) {
-		unsigned at = (unsigned)__builtin_ctzll(zones);
+	for (unsigned at = 0; at < KS_ZONE_MAX; at++) {
 		const __u8 *zone = diff->pairs.zone[at];
 		unsigned rank = 1 + (zone[KS_DIFF_BEFORE] >= KS_ZONE_FIRST) + (zone[KS_DIFF_AFTER] >= KS_ZONE_FIRST) +
 				4 * (at != other) - (at == KS_ZONE_NONE);
 
-		if (rank > rank_best) {
+		if (zones >> at & 1 && rank > rank_best) {
 			best = at;
 			rank_best = rank;
 		}
@@ -198,7 +197,7 @@ struct zones_walk {
 
 static void zones_begin(const struct ks_region *region, struct zones_walk *walk)
 {
-	walk->senders = walk->round = region->from;
+	walk->senders = walk->round = region->to ? region->from : 0;
 	for (unsigned zone = 0; zone < KS_ZONE_MAX; zone++)
 		walk->receivers[zone] = region->to;
 }
