@@ -433,6 +433,14 @@ static int read_module(struct ks_iptables *ipt, const char *value, bool negated)
 	return 0;
 }
 
+/* How `statistic` chooses: by what stands behind it. */
+static int read_mode(struct ks_iptables *ipt, const char *value, bool negated)
+{
+	if (!strcmp(ipt->module, "statistic"))
+		return 0;
+	return ks_draft_unsaid(&ipt->draft, ks_import_format(ipt->import, "--mode %.60s", value), negated);
+}
+
 static int read_nothing(struct ks_iptables *ipt, const char *value, bool negated)
 {
 	return 0;
@@ -475,6 +483,7 @@ static const struct {
 	{ "-m", read_module, false },
 	{ "--match", read_module, false },
 	{ "--comment", read_nothing, false },
+	{ "--mode", read_mode, false },
 	{ "--sport", read_sport, false },
 	{ "--source-port", read_sport, false },
 	{ "--sports", read_sport, false },

@@ -245,12 +245,33 @@ __u64 ks_import_zones(const struct ks_import *import)
 
 /* --- conditions and sets --- */
 
+/* Returns true if two rules that ask this of one packet may hear different answers: by chance, or because each counts for itself. */
+static bool is_fickle(const char *text)
+{
+	static const char *const parts[] = { "probability", "--every", "--packet", "numgen",  "limit",	"quota",
+					     "count",	    "meter",   "random",   "rateest", "dynset", "max-src" };
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(parts); i++) {
+		if (strstr(text, parts[i]))
+			return true;
+	}
+	return !strcmp(text, "xt"); /* nft says no more of what it has from iptables */
+}
+
+static bool is_same(const struct ks_import *import, const struct ks_import_condition *condition,
+		    enum ks_import_word word, const char *text)
+{
+	if (condition->word != word || strcmp(condition->text, text) != 0)
+		return false;
+	return word != KS_WORD_NONE || !is_fickle(text) || condition->rule == import->rule_count;
+}
+
 int ks_import_condition(struct ks_import *import, enum ks_import_word word, const char *text)
 {
 	struct ks_import_condition *made;
 
 	for (unsigned i = KS_VAR_FIRST; i < import->conditions; i++) {
-		if (import->condition[i].word == word && !strcmp(import->condition[i].text, text))
+		if (is_same(import, &import->condition[i], word, text))
 			return (int)i;
 	}
 	if (import->conditions == KS_VARIABLES_MAX)
@@ -258,6 +279,7 @@ int ks_import_condition(struct ks_import *import, enum ks_import_word word, cons
 	made = &import->condition[import->conditions];
 	made->word = word;
 	made->line = import->line;
+	made->rule = import->rule_count;
 	made->text = ks_import_copy(import, text, strlen(text));
 	return made->text ? (int)import->conditions++ : -ENOMEM;
 }

@@ -54,6 +54,7 @@ struct ks_import_condition {
 	const char *text; /* as the original has it, or our value behind the word: "1-5" */
 	enum ks_import_word word;
 	unsigned line; /* the first that has it */
+	unsigned rule; /* how many rules stood before that one */
 };
 
 /* One interface, or all that begin so. Bit i + KS_ZONE_FIRST of zones; KS_ZONE_NONE stands for all others. */
@@ -249,7 +250,10 @@ void ks_import_mss(struct ks_import *import, __u64 zones, unsigned mss);
 /* All zones of the import but the box itself. */
 __u64 ks_import_zones(const struct ks_import *import);
 
-/* The variable of a condition. `text` is copied. Returns its number, -ENOMEM or -E2BIG. */
+/*
+ * The variable of a condition. `text` is copied. Equal texts are one condition, but for those that need not say the same twice, such
+ * as chances and limits: of these each rule has its own. Returns its number, -ENOMEM or -E2BIG.
+ */
 int ks_import_condition(struct ks_import *import, enum ks_import_word word, const char *text);
 
 /* Sets one side of a variable, or none: its packets may be in it and outside. */

@@ -97,6 +97,9 @@ int ks_uci_nat(struct ks_uci *uci, const struct ks_uci_section *section)
 	if (!err && draft.rule.kind == KS_IMPORT_SOURCE)
 		err = target_make(uci, &draft, ks_uci_option(section, "snat_ip", NULL),
 				  ks_uci_option(section, "snat_port", NULL));
+	if (!ks_uci_option(section, "family", NULL) && draft.match[0].has[0] &&
+	    !ks_region_is_empty(&draft.match[0].of[0]))
+		ks_draft_family(&draft, KS_IPV4); /* it is for IPv6 only if it says so, or has such addresses alone */
 	return err ? err : ks_draft_end(&draft, uci->post);
 }
 

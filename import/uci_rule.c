@@ -178,7 +178,7 @@ static int protos_add(const char *value, __u64 protos[KS_PROTO_WORDS])
 	return 0;
 }
 
-/* An option, or a list of them. */
+/* An option, or a list of them. Without one rules and redirects are for TCP and UDP, and new sources for these with ports alone. */
 static int protos_read(struct ks_draft *draft, const struct ks_uci_section *section)
 {
 	__u64 protos[KS_PROTO_WORDS] = { 0 };
@@ -194,6 +194,9 @@ static int protos_read(struct ks_draft *draft, const struct ks_uci_section *sect
 		if (is)
 			return is < 0 ? ks_uci_unsaid(draft, "proto", section->value[i]) : 0;
 	}
+	if (!any && !strcmp(section->type, "nat") && !ks_uci_option(section, "src_port", NULL) &&
+	    !ks_uci_option(section, "dest_port", NULL) && !ks_uci_option(section, "snat_port", NULL))
+		return 0;
 	if (!any)
 		protos_add("tcp udp", protos);
 	ks_import_match_protos(&draft->match[0], protos);

@@ -432,3 +432,13 @@ def test_new_destination_that_may_be_own(keepstate, form, target, source, own, f
     assert made == ([] if passes is None else [passes.format(source=source)]), policy
     denied = re.search(r'^# line 3: .* DNAT .*\n#   denied: its new destination may be an address of the firewall.*\ndeny from eth1 tcp (source \S+ )?port 3128 ', policy, re.M)
     assert bool(denied) == (passes != ''), policy
+
+
+@pytest.mark.parametrize('chance', ['statistic --mode random --probability 0.5', 'statistic --mode nth --every 2 --packet 0',
+                                    'quota --quota 1000', 'limit --limit 5/minute'])
+def test_iptables_chances(keepstate, chance):
+    """Chance need not say the same again: who is not dropped by the first rule may be by the second one."""
+    text = ('*filter\n:INPUT DROP [0:0]\n:c - [0:0]\n-A INPUT -m state --state ESTABLISHED -j ACCEPT\n-A INPUT -j c\n'
+            f'-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n-A c -m {chance} -j RETURN\n-A c -m {chance} -j DROP\nCOMMIT\n')
+    policy = keepstate('import', 'iptables-save', '-', stdin=text.encode()).stdout
+    assert re.search('^deny to self  # 8\n(.*\n)*allow to self tcp port 22', policy, re.M), policy

@@ -304,3 +304,16 @@ def test_nft_new_destination_that_may_be_own(keepstate):
     assert not [rule for rule in allowed(keepstate, 'nft', text % '') if rule.startswith('forward')]
     assert [rule for rule in allowed(keepstate, 'nft', text % 'udp dport 53 accept') if rule.startswith('forward')] == [
         'forward from eth1 to any udp port 53 to 10.0.0.1']
+
+
+@pytest.mark.parametrize('first, second', [
+    ('numgen random mod 2 < 1', 'numgen random mod 2 < 1'),
+    ('quota over 10 mbytes', 'quota over 5 mbytes'),
+    ('xt match "string"', 'xt match "u32"'),
+])
+def test_nft_chances(keepstate, first, second):
+    """Chance need not say the same again, nor is a statement like another one of its name."""
+    text = ('table inet f {\n\tchain b { type filter hook input priority filter; policy drop;\nct state established accept\njump c\n'
+            f'tcp dport 22 accept\n\t}}\n\tchain c {{\n{first} return\n{second} drop\n\t}}\n}}\n')
+    policy = keepstate('import', 'nft', '-', stdin=text.encode()).stdout
+    assert re.search('^deny to self  # 9\n(.*\n)*allow to self tcp port 22', policy, re.M), policy

@@ -167,6 +167,21 @@ def test_uci_new_sources(keepstate):
         'nat to wan source { 10.1.0.0/23, 10.1.3.0-10.1.255.255 } masquerade']
 
 
+@pytest.mark.parametrize('options, says', [
+    (['src_ip 10.1.0.7', 'snat_ip 192.0.2.7', 'target SNAT'], 'nat to wan source 10.1.0.7 to 192.0.2.7'),
+    (['dest_port 25'], 'nat to wan proto { tcp, udp } port 25 family ipv4 masquerade'),
+    (['src_ip fd00::/8'], 'nat to wan source fd00::/8 masquerade'),
+    (['src_ip fd00::/8', 'proto udp'], 'nat to wan udp source fd00::/8 masquerade'),
+    (['proto udp'], 'nat to wan udp family ipv4 masquerade'),
+])
+def test_uci_nat_protocols(keepstate, options, says):
+    """A new source without a protocol is for all of them, unless it has ports; without a family and addresses it is for IPv4."""
+    text = UCI_ZONES + 'config nat\n option src wan\n' + ''.join(f' option {option}\n' for option in options)
+    policy = keepstate('import', 'uci', '-', stdin=text.encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    assert [re.sub('  #.*', '', line) for line in policy.splitlines() if line.startswith('nat ')] == [says]
+
+
 MARKS = """config interface 'lan'
 	option device 'br-lan'
 config interface 'wan'
