@@ -106,9 +106,26 @@ static bool passes(__u8 action)
 	return action == KS_ALLOW || action == KS_BYPASS;
 }
 
-/* Returns KS_DIFFERS_* of what the inspector has done by the two policies. */
-static unsigned outcomes_differ(const struct diff *diff, const struct ks_inspection *a, const struct ks_inspection *b)
+/*
+ * Returns true if the packet leaves from ports that tell the policies apart. Where both have given it another one, each was chosen
+ * among those that are free: then only the two lines tell.
+ */
+static bool sports_differ(const struct pair_ctx *ctx, __be16 came, __be16 a, __be16 b)
 {
+	const struct ks_deed before = ks_joint_deed(ctx->diff->joint, ctx->claims[KS_DIFF_BEFORE], KS_DIFF_BEFORE);
+	const struct ks_deed after = ks_joint_deed(ctx->diff->joint, ctx->claims[KS_DIFF_AFTER], KS_DIFF_AFTER);
+
+	if (a == b)
+		return false;
+	return a == came || b == came ||
+	       (ctx->class.list != KS_LIST_FILTER && ks_deeds_differ(&before, &after) & KS_DIFFERS_TRANSLATION);
+}
+
+/* Returns KS_DIFFERS_* of what the inspector has done by the two policies with a packet from this port. */
+static unsigned outcomes_differ(const struct pair_ctx *ctx, __be16 sport, const struct ks_inspection *a,
+				const struct ks_inspection *b)
+{
+	const struct diff *diff = ctx->diff;
 	const struct ks_deed rules[] = {
 		{ diff->policies[KS_DIFF_BEFORE], KS_LIST_FILTER, a->verdict.rule_index },
 		{ diff->policies[KS_DIFF_AFTER], KS_LIST_FILTER, b->verdict.rule_index },
@@ -119,7 +136,7 @@ static unsigned outcomes_differ(const struct diff *diff, const struct ks_inspect
 		differs |= KS_DIFFERS_VERDICT;
 	else if (passes(a->verdict.action) &&
 		 (!ks_addr_equal(&a->sent.src, &b->sent.src) || !ks_addr_equal(&a->sent.dst, &b->sent.dst) ||
-		  a->sent.dport != b->sent.dport || a->sent.sport != b->sent.sport))
+		  a->sent.dport != b->sent.dport || sports_differ(ctx, sport, a->sent.sport, b->sent.sport)))
 		differs |= KS_DIFFERS_TRANSLATION;
 	if (a->verdict.log != b->verdict.log ||
 	    (a->verdict.log &&
@@ -171,7 +188,8 @@ static int packet_show(struct pair_ctx *ctx, const struct ks_region *region, uns
 			.sent = insp[side].sent,
 		};
 	}
-	ctx->class.differs = outcomes_differ(diff, &insp[KS_DIFF_BEFORE], &insp[KS_DIFF_AFTER]);
+	ctx->class.differs =
+		outcomes_differ(ctx, witness[KS_DIFF_AFTER].tuple.sport, &insp[KS_DIFF_BEFORE], &insp[KS_DIFF_AFTER]);
 	ctx->is_shown = is_claimed && is_met && ctx->class.differs;
 	if (is_met || !ks_witness_is_of_router(&witness[KS_DIFF_AFTER])) { /* else no router sends such a packet */
 		ctx->is_unmet |= !is_met;

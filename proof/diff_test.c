@@ -23,14 +23,18 @@ static bool has_random_port(const struct ks_deed *deed)
 	return is_random;
 }
 
-/* The source of a packet as it leaves: "192.0.2.1:40000", "192.0.2.1:*" with whatever port. */
-static const char *source_text(const struct ks_diff_outcome *outcome, char text[KS_ENDPOINT_TEXT])
+/*
+ * The source of a packet as it leaves: "192.0.2.1:40000", "192.0.2.1:*" with whatever port. A port that has become another one was
+ * chosen among those that were free.
+ */
+static const char *source_text(const struct ks_diff_outcome *outcome, const struct ks_tuple *came,
+			       char text[KS_ENDPOINT_TEXT])
 {
 	const struct ks_tuple *sent = &outcome->sent;
 	const bool has_ports = ks_proto_has_ports(sent->proto);
 
 	ks_endpoint_text(&sent->src, sent->family, has_ports ? sent->sport : 0, text);
-	if (has_ports && sent->sport && has_random_port(&outcome->deed))
+	if (has_ports && sent->sport && (sent->sport != came->sport || has_random_port(&outcome->deed)))
 		strcpy(strrchr(text, ':') + 1, "*");
 	return text;
 }
@@ -47,6 +51,15 @@ static bool is_lent(const struct ks_diff_class *class)
 		ks_witness_is_lent(after->deed.policy, &sent->dst, sent->family));
 }
 
+/* A packet may have quotes in it: those of a control group. */
+static void name_write(FILE *out, const char *action, const char *packet)
+{
+	fprintf(out, "test \"%s ", action);
+	for (const char *at = packet; *at; at++)
+		fprintf(out, *at == '"' ? "\\%c" : "%c", *at);
+	fputs("\" {\n", out);
+}
+
 void ks_diff_test_write(struct ks_diff_class *class)
 {
 	const struct ks_diff_outcome *after = &class->outcome[KS_DIFF_AFTER];
@@ -60,7 +73,7 @@ void ks_diff_test_write(struct ks_diff_class *class)
 	out = fmemopen(class->test, sizeof(class->test), "w");
 	if (!out)
 		return;
-	fprintf(out, "test \"%s %s\" {\n", ks_action_name(after->action), class->witness.text);
+	name_write(out, ks_action_name(after->action), class->witness.text);
 	for (__u64 in = ks_witness_members(&class->witness); in; in &= in - 1) {
 		const struct ks_variable_set *set = &class->space->variables.set[__builtin_ctzll(in)];
 
@@ -72,7 +85,7 @@ void ks_diff_test_write(struct ks_diff_class *class)
 	}
 	fprintf(out, "\t%s => %s", class->witness.text, ks_action_name(after->action));
 	if (passes(after->action) && class->differs & KS_DIFFERS_TRANSLATION)
-		fprintf(out, " as %s > %s", source_text(after, src),
+		fprintf(out, " as %s > %s", source_text(after, &class->witness.tuple, src),
 			ks_endpoint_text(&after->sent.dst, after->sent.family,
 					 ks_proto_has_ports(after->sent.proto) ? after->sent.dport : 0, dst));
 	else if (class->list == KS_LIST_FILTER && info)

@@ -430,12 +430,46 @@ static void test_perhaps(void **state)
 	}
 }
 
+/* Tests for people to paste, whatever is in the packet and by whatever port it leaves; what chance chooses is no difference. */
+static int pasted_check(const struct ks_diff_class *class, void *arg)
+{
+	const char *after = arg;
+
+	assert_int_equal(class->differs & KS_DIFFERS_TRANSLATION, 0);
+	if (!test_passes(after, class->test))
+		fail_msg("the test fails after:\n%s%s", after, class->test);
+	return 0;
+}
+
+static void test_pasted(void **state)
+{
+	static const char *const rules[][2] = {
+		{ "allow from self cgroup \"a/b\"\n", "deny from self cgroup \"a/b\"\n" },
+		{ "allow from lan to wan\nnat from lan to wan masquerade random-port\n",
+		  "allow from lan to wan limit 5/second\nnat from lan to wan masquerade random-port\n" },
+	};
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(rules); i++) {
+		ks_auto_policy struct ks_policy *a = NULL, *b = NULL;
+		ks_auto_diags struct ks_diags diags = { 0 }, more = { 0 };
+		ks_auto_free char *before = NULL, *after = NULL;
+		struct ks_diff_stats stats;
+
+		assert_true(asprintf(&before, ZONES "%s", rules[i][0]) > 0);
+		assert_true(asprintf(&after, ZONES "%s", rules[i][1]) > 0);
+		assert_int_equal(ks_policy_load_text(before, strlen(before), "a", NULL, &a, &diags), 0);
+		assert_int_equal(ks_policy_load_text(after, strlen(after), "b", NULL, &b, &more), 0);
+		assert_int_equal(ks_diff_policies(a, b, pasted_check, after, &stats), 0);
+		assert_true(stats.classes > 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_classes), cmocka_unit_test(test_shown),	 cmocka_unit_test(test_nobody),
 		cmocka_unit_test(test_removed), cmocka_unit_test(test_not_said), cmocka_unit_test(test_perhaps),
-		cmocka_unit_test(test_exact),
+		cmocka_unit_test(test_exact),	cmocka_unit_test(test_pasted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
