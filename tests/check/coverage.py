@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Counts the lines that unit tests and scenarios run, natively, and prints it as one line: a figure, not a threshold.
+"""Counts the lines that unit tests and scenarios run, natively, and prints it as one line: a figure, not a threshold,
+so no part of `make test`: `make coverage`.
 
   coverage.py BUILD [--lines]      builds in BUILD-coverage; --lines prints each line that was not run as well
 """
@@ -62,7 +63,7 @@ def main():
         for path, counted in sorted(lines.items()):
             print(*(f"{path}:{number}" for number, count in sorted(counted.items()) if not count), sep="\n")
     # The daemon and the kernel's side run in end-to-end tests, the tests themselves are no measure.
-    print("figure: unit tests and scenarios run", share(lines, lambda path: path.parts[0] == "core"), "of core/ and",
+    print("unit tests and scenarios run", share(lines, lambda path: path.parts[0] == "core"), "of core/ and",
           share(lines, lambda path: path.parts[0] not in ("core", "tests", "bench")), "of the rest")
 
 
