@@ -13,32 +13,13 @@
 
 #include "core/header/packet.h"
 #include "import/draft.h"
-#include "import/iptables.h"
 #include "import/ufw_line.h"
+#include "import/ufw_rule.h"
 #include "import/words.h"
 #include "text/names.h"
 
 #define TUPLE "### tuple ###"
 #define PART 128
-
-/* ufw refuses the sixth packet of a source in 30 seconds. So many in any such time, and no more: 3 at once and 2 by the rate. */
-static const struct ks_import_limit often = { .amount = 4, .unit = "minute", .burst = 3, .per = " per source" };
-
-enum way { WAY_IN, WAY_OUT, WAY_ROUTED, WAYS };
-
-struct ufw {
-	struct ks_import *import;
-	struct ks_import_chain *chain[WAYS];
-	struct ks_draft draft;
-	struct ks_words_line words;
-	enum way way;
-	bool logs, is_known;
-	bool v4_alone; /* IPV6=no: ufw drops all of IPv6 */
-	struct ks_iptables ipt; /* lines of before.rules and after.rules */
-	bool has_before[2]; /* they say what is accepted before the rules, of IPv4 and of IPv6 */
-	struct ks_import_chain *policy_chain[WAYS]; /* of a rule that is the policy */
-	struct ks_import_rule *policy[WAYS], *established[WAYS][2];
-};
 
 /* --- policies --- */
 
@@ -47,30 +28,20 @@ struct ufw {
 static const char *const policy_names[WAYS] = { "DEFAULT_INPUT_POLICY=", "DEFAULT_OUTPUT_POLICY=",
 						"DEFAULT_FORWARD_POLICY=" };
 
-static void policy_set(struct ufw *ufw, enum way way, const char *value)
-{
-	struct ks_import_base *base = &ufw->import->base[way];
-
-	base->line = ufw->import->line;
-	base->policy = !strcmp(value, "ACCEPT") || !strcmp(value, "allow")    ? KS_IMPORT_ACCEPT
-		       : !strcmp(value, "REJECT") || !strcmp(value, "reject") ? KS_IMPORT_REJECT
-									      : KS_IMPORT_DROP;
-}
-
 /* "Default: deny (incoming), allow (outgoing), disabled (routed)" of ufw status verbose. */
-static void defaults_read(struct ufw *ufw)
+static void defaults_read(struct ks_ufw *ufw)
 {
 	static const char *const ways[WAYS] = { "(incoming)", "(outgoing)", "(routed)" };
 
 	for (unsigned i = 0; i + 1 < ufw->words.count; i++) {
 		for (unsigned way = 0; way < WAYS; way++) {
 			if (!strncmp(ufw->words.word[i + 1], ways[way], strlen(ways[way])))
-				policy_set(ufw, (enum way)way, ufw->words.word[i]);
+				ks_ufw_policy(ufw, (enum ks_ufw_way)way, ufw->words.word[i]);
 		}
 	}
 }
 
-static bool policy_read(struct ufw *ufw, const char *word)
+static bool policy_read(struct ks_ufw *ufw, const char *word)
 {
 	if (!strncmp(word, SIXTH, strlen(SIXTH))) {
 		ufw->v4_alone = strcasecmp(word + strlen(SIXTH), "yes") != 0;
@@ -78,259 +49,16 @@ static bool policy_read(struct ufw *ufw, const char *word)
 	}
 	for (unsigned way = 0; way < WAYS; way++) {
 		if (!strncmp(word, policy_names[way], strlen(policy_names[way]))) {
-			policy_set(ufw, (enum way)way, word + strlen(policy_names[way]));
+			ks_ufw_policy(ufw, (enum ks_ufw_way)way, word + strlen(policy_names[way]));
 			return true;
 		}
 	}
 	return false;
 }
 
-/* --- conditions --- */
+/* --- lines of other kinds --- */
 
-static int unsaid(struct ufw *ufw, const char *what)
-{
-	return ks_draft_unsaid(&ufw->draft, ks_import_format(ufw->import, "%.100s", what), false);
-}
-
-static int address_read(struct ufw *ufw, enum ks_dim dim, const char *value)
-{
-	ks_auto_ranges struct ks_ranges ranges = { 0 };
-	struct ks_spans spans[2];
-	int err;
-
-	if (!strcmp(value, "any"))
-		return 0;
-	err = ks_ranges_address(&ranges, value);
-	if (err == -EINVAL)
-		return unsaid(ufw, value);
-	err = err ? err : ks_draft_family(&ufw->draft, ranges.count[0] ? KS_IPV4 : KS_IPV6);
-	err = err ? err : ks_ranges_take(ufw->import, &ranges, spans);
-	return err ? err : ks_draft_addresses(&ufw->draft, dim, spans, false);
-}
-
-static int ports_read(struct ufw *ufw, enum ks_dim dim, const char *value)
-{
-	ks_auto_ranges struct ks_ranges ranges = { 0 };
-	struct ks_spans spans[2];
-	__u64 protos[KS_PROTO_WORDS] = { 1ULL << KS_PROTO_TCP | 1ULL << KS_PROTO_UDP };
-	char part[PART];
-	int err = 0;
-
-	if (!strcmp(value, "any"))
-		return 0;
-	for (const char *rest = value; !err && rest;) {
-		__u32 low, high;
-
-		ks_word_part(&rest, ',', part, sizeof(part));
-		err = ks_word_ports(part, ':', KS_PORT_MAX, &low, &high);
-		err = err ? err : ks_ranges_number(&ranges, low, high);
-	}
-	if (err == -EINVAL)
-		return unsaid(ufw, value);
-	err = err ? err : ks_ranges_take(ufw->import, &ranges, spans);
-	ks_import_match_protos(&ufw->draft.match[0], protos); /* ufw has ports of these two */
-	return err ? err : ks_draft_numbers(&ufw->draft, dim, &spans[0], false);
-}
-
-static int proto_read(struct ufw *ufw, const char *value)
-{
-	const int proto = ks_proto_from_name(value);
-
-	if (!strcmp(value, "any"))
-		return 0;
-	return proto < 0 ? unsaid(ufw, value) : ks_draft_proto(&ufw->draft, (unsigned)proto, false);
-}
-
-static int interface_read(struct ufw *ufw, bool to, const char *name)
-{
-	char pattern[PART];
-	__u64 zones;
-	int err;
-
-	snprintf(pattern, sizeof(pattern), "%s", name);
-	if (*pattern && pattern[strlen(pattern) - 1] == '+')
-		pattern[strlen(pattern) - 1] = '*';
-	err = ks_import_interface(ufw->import, pattern, &zones);
-	if (err == -EINVAL)
-		return ks_import_fail(ufw->import, "line %u: '%.40s' is no interface", ufw->import->line, name);
-	return err ? err : ks_draft_zones(&ufw->draft, to, zones);
-}
-
-/* "allow", "deny_log" and their like. Returns 0 or -EINVAL. */
-static int action_read(struct ufw *ufw, const char *value)
-{
-	static const struct {
-		const char *name;
-		enum ks_verdict_kind kind;
-	} actions[] = { { "allow", KS_IMPORT_ACCEPT },
-			{ "limit", KS_IMPORT_ACCEPT },
-			{ "deny", KS_IMPORT_DROP },
-			{ "reject", KS_IMPORT_REJECT } };
-	const size_t length = strcspn(value, "_");
-
-	ufw->logs = value[length] == '_';
-	for (size_t i = 0; i < KS_ARRAY_SIZE(actions); i++) {
-		if (strlen(actions[i].name) != length || strncmp(actions[i].name, value, length) != 0)
-			continue;
-		ufw->draft.rule.kind = actions[i].kind;
-		return 0;
-	}
-	return ks_import_fail(ufw->import, "line %u: '%.40s' is no action of ufw", ufw->import->line, value);
-}
-
-/* --- a rule --- */
-
-static int rule_begin(struct ufw *ufw)
-{
-	ks_draft_begin(&ufw->draft, ufw->import);
-	ufw->way = WAY_IN;
-	return 0;
-}
-
-static int rule_end(struct ufw *ufw, const char *action)
-{
-	struct ks_draft *draft = &ufw->draft;
-	int err = 0;
-
-	if (!strncmp(action, "limit", 5)) {
-		draft->rule.limit = ks_pool_alloc(&ufw->import->pool, sizeof(often));
-		if (!draft->rule.limit)
-			return -ENOMEM;
-		*draft->rule.limit = often;
-	}
-	if (ufw->logs) {
-		struct ks_draft log = *draft;
-
-		log.rule.kind = KS_IMPORT_LOG;
-		log.rule.limit = NULL;
-		err = ks_draft_end(&log, ufw->chain[ufw->way]);
-	}
-	return err ? err : ks_draft_end(draft, ufw->chain[ufw->way]);
-}
-
-/* "in", "in_eth0", "out_eth1", "in_eth0!out_eth1". */
-static int direction_read(struct ufw *ufw, bool routed, const char *value)
-{
-	char part[PART];
-	int err = 0;
-
-	ufw->way = routed ? WAY_ROUTED : strncmp(value, "out", 3) ? WAY_IN : WAY_OUT;
-	for (const char *rest = value; !err && rest;) {
-		ks_word_part(&rest, '!', part, sizeof(part));
-		if (!strncmp(part, "in_", 3))
-			err = interface_read(ufw, false, part + 3);
-		else if (!strncmp(part, "out_", 4))
-			err = interface_read(ufw, true, part + 4);
-		else if (strcmp(part, "in") != 0 && strcmp(part, "out") != 0)
-			err = ks_import_fail(ufw->import, "line %u: '%.40s' is no direction", ufw->import->line, part);
-	}
-	return err;
-}
-
-/* "allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in", with names of applications before the direction. */
-static int tuple_read(struct ufw *ufw)
-{
-	const bool routed = !strncmp(ufw->words.word[0], "route:", 6);
-	char **word = ufw->words.word;
-	unsigned last = ufw->words.count - 1;
-	int err;
-
-	if (last > 0 && !strncmp(word[last], "comment=", 8))
-		last--;
-	if (last != 6 && last != 8)
-		return ks_import_fail(ufw->import, "line %u: a tuple has seven words or nine", ufw->import->line);
-	err = rule_begin(ufw);
-	err = err ? err : action_read(ufw, word[0] + (routed ? 6 : 0));
-	err = err ? err : ports_read(ufw, KS_DIM_DPORT, word[2]);
-	err = err ? err : address_read(ufw, KS_DIM_DST, word[3]);
-	err = err ? err : ports_read(ufw, KS_DIM_SPORT, word[4]);
-	err = err ? err : address_read(ufw, KS_DIM_SRC, word[5]);
-	err = err ? err : proto_read(ufw, word[1]);
-	err = err ? err : direction_read(ufw, routed, word[last]);
-	return err ? err : rule_end(ufw, word[0] + (routed ? 6 : 0));
-}
-
-/* "22/tcp" or a port behind the action. */
-static int short_read(struct ufw *ufw, const char *word)
-{
-	const char *slash = strchr(word, '/');
-	char port[PART];
-	int err;
-
-	snprintf(port, sizeof(port), "%.*s", slash ? (int)(slash - word) : (int)strlen(word), word);
-	err = ports_read(ufw, KS_DIM_DPORT, port);
-	return err || !slash ? err : proto_read(ufw, slash + 1);
-}
-
-/* "in", "out", "on eth0", "from", "to", "port" and "proto" with what stands behind. */
-static int added_word(struct ufw *ufw, const char *word, bool *to, bool *out)
-{
-	const char *value;
-
-	if (!strcmp(word, "in") || !strcmp(word, "out")) {
-		*out = word[0] == 'o';
-		if (ufw->way != WAY_ROUTED)
-			ufw->way = *out ? WAY_OUT : WAY_IN;
-		return 0;
-	}
-	if (!strcmp(word, "log") || !strcmp(word, "log-all")) {
-		ufw->logs = true;
-		return 0;
-	}
-	if (!strcmp(word, "comment")) {
-		ufw->words.at = ufw->words.count;
-		return 0;
-	}
-	if (!strcmp(word, "app")) { /* a profile: its ports are in a file of its own */
-		value = ks_words_take(&ufw->words);
-		return unsaid(ufw, ks_import_format(ufw->import, "app %.80s", value ? value : ""));
-	}
-	if (strcmp(word, "on") != 0 && strcmp(word, "from") != 0 && strcmp(word, "to") != 0 &&
-	    strcmp(word, "port") != 0 && strcmp(word, "proto") != 0)
-		return short_read(ufw, word);
-	value = ks_words_take(&ufw->words);
-	if (!value)
-		return ks_import_fail(ufw->import, "line %u: nothing stands behind '%.40s'", ufw->import->line, word);
-	if (!strcmp(word, "on"))
-		return interface_read(ufw, *out, value);
-	if (!strcmp(word, "proto"))
-		return proto_read(ufw, value);
-	if (!strcmp(word, "port"))
-		return ports_read(ufw, *to ? KS_DIM_DPORT : KS_DIM_SPORT, value);
-	*to = word[0] == 't';
-	return address_read(ufw, *to ? KS_DIM_DST : KS_DIM_SRC, value);
-}
-
-/* "ufw default deny incoming", as scripts have it. */
-static int default_read(struct ufw *ufw)
-{
-	static const char *const ways[WAYS] = { "incoming", "outgoing", "routed" };
-	const char *value = ks_words_take(&ufw->words), *way = ks_words_take(&ufw->words);
-
-	for (unsigned i = 0; value && i < WAYS; i++) {
-		if (!strcmp(way ? way : ways[WAY_IN], ways[i])) {
-			policy_set(ufw, (enum way)i, value);
-			return 0;
-		}
-	}
-	return ks_import_fail(ufw->import, "line %u: expected 'default POLICY [incoming | outgoing | routed]'",
-			      ufw->import->line);
-}
-
-/* Commands that change no rule. */
-static bool is_command(const char *word)
-{
-	static const char *const words[] = { "enable", "--force", "logging", "reload",
-					     "status", "show",	  "app",     "version" };
-
-	for (size_t i = 0; i < KS_ARRAY_SIZE(words); i++) {
-		if (!strcmp(words[i], word))
-			return true;
-	}
-	return false;
-}
-
-static int compound_refuse(struct ufw *ufw)
+static int compound_refuse(struct ks_ufw *ufw)
 {
 	return ks_import_fail(
 		ufw->import,
@@ -340,34 +68,13 @@ static int compound_refuse(struct ufw *ufw)
 }
 
 /* A line that is none of ufw's, unless a command of ufw is somewhere in it. */
-static int other_read(struct ufw *ufw)
+static int other_read(struct ks_ufw *ufw)
 {
 	for (unsigned i = 0; i < ufw->words.count; i++) {
 		if (ks_ufw_is_named(ufw->words.word[i]))
 			return compound_refuse(ufw);
 	}
 	return 0;
-}
-
-/* "ufw allow in on eth0 to any port 22 proto tcp" */
-static int added_read(struct ufw *ufw)
-{
-	bool to = true, out = false;
-	const char *action = ks_words_take(&ufw->words);
-	int err = rule_begin(ufw);
-
-	if (action && !strcmp(action, "default"))
-		return default_read(ufw);
-	if (action && is_command(action))
-		return 0;
-	if (action && (!strcmp(action, "route") || !strcmp(action, "rule"))) {
-		ufw->way = action[1] == 'o' ? WAY_ROUTED : WAY_IN;
-		action = ks_words_take(&ufw->words);
-	}
-	err = err ? err : action_read(ufw, action ? action : "");
-	while (!err && ks_words_peek(&ufw->words))
-		err = added_word(ufw, ks_words_take(&ufw->words), &to, &out);
-	return err ? err : rule_end(ufw, action);
 }
 
 /* --- before.rules and after.rules --- */
@@ -387,7 +94,7 @@ static struct ks_import_rule *rule_last(struct ks_import_chain *chain)
 }
 
 /* Appends a rule about a family, or about both: 0. */
-static int plain_add(struct ufw *ufw, struct ks_import_chain *chain, enum ks_verdict_kind kind, __u8 family,
+static int plain_add(struct ks_ufw *ufw, struct ks_import_chain *chain, enum ks_verdict_kind kind, __u8 family,
 		     struct ks_import_chain *target)
 {
 	struct ks_draft draft;
@@ -403,7 +110,8 @@ static int plain_add(struct ufw *ufw, struct ks_import_chain *chain, enum ks_ver
 }
 
 /* Jumps to a chain of ufw, such as ufw6-before-input. */
-static int jump_add(struct ufw *ufw, struct ks_import_chain *chain, enum way way, const char *part, __u8 family)
+static int jump_add(struct ks_ufw *ufw, struct ks_import_chain *chain, enum ks_ufw_way way, const char *part,
+		    __u8 family)
 {
 	struct ks_import_chain *target;
 	char name[PART];
@@ -415,7 +123,7 @@ static int jump_add(struct ufw *ufw, struct ks_import_chain *chain, enum way way
 }
 
 /* The chains that ufw makes by itself: those that log decide nothing, and one of each family goes to the policy of a way. */
-static int helpers_make(struct ufw *ufw)
+static int helpers_make(struct ks_ufw *ufw)
 {
 	static const char *const logging[] = { CHAIN "-logging-deny", CHAIN "-logging-allow", CHAIN "6-logging-deny",
 					       CHAIN "6-logging-allow" };
@@ -434,7 +142,7 @@ static int helpers_make(struct ufw *ufw)
 }
 
 /* Lines of iptables. What user.rules has of them its tuples say. Returns 1 if the line is one, 0 or -errno. */
-static int iptables_read(struct ufw *ufw, const char *word)
+static int iptables_read(struct ks_ufw *ufw, const char *word)
 {
 	static const char *const user[] = { "ufw-user-", "ufw6-user-" };
 	const bool appends = !strcmp(word, "-A") || !strcmp(word, "-I");
@@ -459,7 +167,7 @@ static int iptables_read(struct ufw *ufw, const char *word)
 }
 
 /* Where before.rules stands in the text it says what is accepted before the rules. */
-static void befores_end(struct ufw *ufw)
+static void befores_end(struct ks_ufw *ufw)
 {
 	for (unsigned way = 0; way < WAYS; way++) {
 		const struct ks_import_base *base = &ufw->import->base[way];
@@ -474,7 +182,7 @@ static void befores_end(struct ufw *ufw)
 	}
 }
 
-static int line_read(struct ufw *ufw)
+static int line_read(struct ks_ufw *ufw)
 {
 	const char *text = ufw->import->text, *word;
 	int err = 0;
@@ -482,7 +190,7 @@ static int line_read(struct ufw *ufw)
 	if (!strncmp(text, TUPLE, strlen(TUPLE))) {
 		ufw->is_known = true;
 		err = ks_words_split(ufw->import, text + strlen(TUPLE), strlen(text) - strlen(TUPLE), &ufw->words);
-		return err || !ufw->words.count ? err : tuple_read(ufw);
+		return err || !ufw->words.count ? err : ks_ufw_tuple(ufw);
 	}
 	word = ks_words_take(&ufw->words);
 	if (word && !strcmp(word, "sudo"))
@@ -498,7 +206,7 @@ static int line_read(struct ufw *ufw)
 		ufw->is_known = true;
 	else if (ks_ufw_is_named(word)) {
 		ufw->is_known = true;
-		err = ks_ufw_is_compound(&ufw->words) ? compound_refuse(ufw) : added_read(ufw);
+		err = ks_ufw_is_compound(&ufw->words) ? compound_refuse(ufw) : ks_ufw_command(ufw);
 	} else {
 		err = other_read(ufw);
 	}
@@ -506,7 +214,7 @@ static int line_read(struct ufw *ufw)
 }
 
 /* A way in the order of ufw: what is accepted anyway, the rules before, those of the user, and the rules after them. */
-static int way_make(struct ufw *ufw, enum way way, enum ks_hook hook)
+static int way_make(struct ks_ufw *ufw, enum ks_ufw_way way, enum ks_hook hook)
 {
 	static const char *const parts[] = { "before", "user", "after" };
 	static const char *const bases[WAYS] = { "in", "out", "routed" };
@@ -536,20 +244,20 @@ static int way_make(struct ufw *ufw, enum way way, enum ks_hook hook)
 	return err;
 }
 
-static int bases_make(struct ufw *ufw)
+static int bases_make(struct ks_ufw *ufw)
 {
 	static const enum ks_hook hooks[WAYS] = { KS_HOOK_INPUT, KS_HOOK_OUTPUT, KS_HOOK_FORWARD };
 	int err = 0;
 
 	ufw->import->text = "what ufw accepts anyway";
 	for (unsigned way = 0; !err && way < WAYS; way++)
-		err = way_make(ufw, (enum way)way, hooks[way]);
+		err = way_make(ufw, (enum ks_ufw_way)way, hooks[way]);
 	ufw->import->bases = WAYS;
 	return err ? err : helpers_make(ufw);
 }
 
 /* Says which of ufw's files are not in the text. */
-static int lacks_note(struct ufw *ufw)
+static int lacks_note(struct ks_ufw *ufw)
 {
 	const struct ks_import_base *base = ufw->import->base;
 	const bool policies = base[WAY_IN].line && base[WAY_OUT].line, before = ufw->has_before[0];
@@ -570,7 +278,7 @@ static int lacks_note(struct ufw *ufw)
 
 int ks_ufw_read(struct ks_import *import, const char *text, size_t length)
 {
-	struct ufw ufw = { .import = import, .ipt = { .import = import, .family = KS_IPV4, .table = "filter" } };
+	struct ks_ufw ufw = { .import = import, .ipt = { .import = import, .family = KS_IPV4, .table = "filter" } };
 	struct ks_lines lines;
 	int more, err;
 
@@ -579,6 +287,9 @@ int ks_ufw_read(struct ks_import *import, const char *text, size_t length)
 	ks_lines_begin(&lines, text, length);
 	while (!err && (more = ks_lines_next(&lines, import, &ufw.words)) != 0)
 		err = more < 0 ? more : line_read(&ufw);
+	if (err)
+		return err;
+	err = ks_ufw_rules_make(&ufw);
 	if (err)
 		return err;
 	befores_end(&ufw);

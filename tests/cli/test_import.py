@@ -329,7 +329,7 @@ def test_lines_are_named(keepstate):
     ('ufw', b'hello\n', 'no rules of ufw'),
     ('ufw', b'### tuple ### allow tcp 22\n', 'line 1: a tuple has seven words'),
     ('ufw', b'ufw default deny everything\n', "line 1: expected 'default POLICY"),
-    ('ufw', b'ufw insert 1 deny 22\n', "line 1: 'insert' is no action of ufw"),
+    ('ufw', b'ufw insert first deny 22\n', "line 1: expected a number behind 'insert'"),
     ('ufw', b'ufw permit 22\n', "line 1: 'permit' is no action of ufw"),
     ('pf', b'rdr on em0\n', "line 1: expected 'rdr on ... -> ...'"),
     ('pf', b'binat on em0 from 10.0.0.5 -> 192.0.2.1\n', "line 1: expected 'binat on ... from ADDRESS to ... -> ADDRESS'"),
@@ -390,6 +390,43 @@ def test_ufw_without_ipv6(keepstate, value, denied):
     """ufw drops all of IPv6 where it does not filter it."""
     policy = keepstate('import', 'ufw', '-', stdin=f'IPV6={value}\nufw allow 22\n'.encode()).stdout
     assert ('deny family ipv6\n' in policy) == denied
+
+
+@pytest.mark.parametrize('commands, rules', [
+    (['allow 22/tcp', 'deny from 192.0.2.9', 'insert 1 deny from 192.0.2.8'],
+     ['deny source 192.0.2.8', 'allow tcp port 22', 'deny source 192.0.2.9']),
+    (['allow 22/tcp', 'deny 25/tcp', 'insert 2 deny 80/tcp'], ['allow tcp port 22', 'deny tcp port 80', 'deny tcp port 25']),
+    (['allow 22/tcp', 'allow from 2001:db8::1', 'insert 3 deny from 2001:db8::/64'],  # 1 is of IPv4, 2 and 3 of IPv6
+     ['allow tcp port 22', 'deny source 2001:db8::/64']),
+    (['allow 22/tcp', 'prepend deny from 192.0.2.9'], ['deny source 192.0.2.9', 'allow tcp port 22']),
+    (['insert 1 deny 22'], []),
+    (['allow 22/tcp', 'insert 1 deny from 2001:db8::1'], ['allow tcp port 22']),
+    # One that does something else with the same packets takes the place of the other one.
+    (['allow 22/tcp', 'deny from 192.0.2.9', 'deny 22/tcp'], ['deny tcp port 22', 'deny source 192.0.2.9']),
+    (['deny 22/tcp', 'deny from 192.0.2.9', 'allow proto tcp to any port 22'], ['allow tcp port 22', 'deny source 192.0.2.9']),
+    (['allow 22/tcp', 'insert 1 deny 22/tcp'], ['allow tcp port 22']),
+    (['allow 22/tcp', 'allow 25/tcp', 'delete allow 22/tcp'], ['allow tcp port 25']),
+    (['deny 22/tcp', 'allow 25/tcp', 'delete allow 22/tcp'], ['deny tcp port 22', 'allow tcp port 25']),
+    (['allow from 192.0.2.9', 'allow 25/tcp', '--force delete 1'], ['allow tcp port 25']),
+    (['allow 22/tcp', '--force reset', 'allow 25/tcp'], ['allow tcp port 25']),
+    (['route allow in on eth0', 'route delete allow in on eth0'], []),
+    (['allow ssh', 'allow domain', 'allow ntp', 'allow http'],
+     ['allow tcp port 22', 'allow proto { tcp, udp } port 53', 'allow udp port 123', 'allow tcp port 80']),
+    (['deny http'], ['deny proto { tcp, udp } port 80']),
+    # Where it is not known if ufw takes both for the same, what denies comes first.
+    (['allow 22/tcp', 'deny ssh'], ['deny proto { tcp, udp } port 22']),
+    (['deny 22:23/tcp', 'allow 22,23/tcp'], ['deny tcp port 22-23']),
+    (['allow 22:23/tcp', 'deny 22,23/tcp'], ['deny tcp port 22-23']),
+    (['allow 80/tcp', 'delete allow http'], []),
+    (['deny 80/tcp', 'delete deny http'], ['deny tcp port 80']),
+])
+def test_ufw_changes(keepstate, commands, rules):
+    """The list is what the commands leave of it."""
+    text = ''.join(f'ufw {command}\n' for command in commands)
+    policy = keepstate('import', 'ufw', '-', stdin=text.encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    found = [re.sub('  #.*| to self', '', line) for line in policy.splitlines() if re.match('(allow|deny|reject)', line)]
+    assert found[:found.index('deny')] == rules
 
 
 def test_ufw_commands(keepstate):
