@@ -185,25 +185,40 @@ static ks_inline const struct ks_guard *guard_of(const struct xdp_md *xdp)
 	return ks_test_mode ? NULL : guard_get(xdp->ingress_ifindex);
 }
 
+static ks_inline bool can_answer(const struct xdp_md *xdp)
+{
+	const struct ks_guard *guard = guard_of(xdp);
+
+	return ks_test_mode || (guard && guard->flags & KS_GUARD_ANSWERS);
+}
+
+/* Ends a packet that is refused. */
+static ks_inline int drop(struct xdp_md *xdp, struct ks_env *env)
+{
+	struct ks_front *front = first_of(&ks_fronts);
+	struct ks_scratch *scratch = env->scratch;
+
+	if (front)
+		note_own_drop(front, scratch->insp.home.now, xdp->ingress_ifindex);
+	return ks_inspect_end(env, &scratch->insp) == KS_REJECT ? answer(xdp, scratch, env) : XDP_DROP;
+}
+
 /*
  * Asks the front about a packet that is read, and that no flow knows as far as anybody has looked. What it needs it looks up anew: that
  * costs less than a frame has room for (V2).
  */
 static ks_inline int refuse(struct xdp_md *xdp, struct ks_env *env)
 {
-	const struct ks_guard *guard = guard_of(xdp);
-	struct ks_front *front = first_of(&ks_fronts);
 	struct ks_scratch *scratch = env->scratch;
-	bool answers = ks_test_mode || (guard && guard->flags & KS_GUARD_ANSWERS);
 
 	scratch->insp.home.halves = ks_test_mode ? KS_TRANSLATE_BOTH : KS_TRANSLATE_DST;
 	scratch->relay.out_ifindex = 0;
 	scratch->relay.is_front = 1;
-	if (!ks_front_refuses(env, &scratch->insp, scratch->head, answers))
-		return XDP_PASS;
-	if (front)
-		note_own_drop(front, scratch->insp.home.now, xdp->ingress_ifindex);
-	return ks_inspect_end(env, &scratch->insp) == KS_REJECT ? answer(xdp, scratch, env) : XDP_DROP;
+	if (ks_front_refuses(env, &scratch->insp, scratch->head, can_answer(xdp)))
+		return drop(xdp, env);
+	if (ks_front_may_protect(&scratch->insp))
+		bpf_tail_call(xdp, &ks_front_stages, KS_FRONT_PROTECT);
+	return XDP_PASS;
 }
 
 PROGRAM("xdp.frags")
@@ -256,4 +271,19 @@ int ks_front_express(struct xdp_md *xdp)
 	env.generation = scratch->relay.generation;
 	sent = express_send(xdp, &env, control, guard ? guard->express : 0);
 	return sent == EXPRESS_LEFT ? XDP_PASS : sent;
+}
+
+/* Protection, for a packet that ks_front has not refused: in quiet times nobody comes here. */
+PROGRAM("xdp.frags")
+int ks_front_protect(struct xdp_md *xdp)
+{
+	struct ks_scratch *scratch = scratch_get();
+	struct ks_env env = { .ctx = xdp, .hook = HOOK_XDP, .scratch = scratch };
+
+	if (!scratch)
+		return XDP_PASS;
+	env.generation = scratch->relay.generation;
+	if (!ks_front_protects(&env, &scratch->insp, scratch->head, can_answer(xdp)))
+		return XDP_PASS;
+	return drop(xdp, &env);
 }

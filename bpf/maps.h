@@ -270,7 +270,7 @@ struct ks_relay {
 #define KS_FRONT_CELLS 1024U /* a power of two */
 
 /* The slots of ks_front_stages. */
-enum ks_front_stage { KS_FRONT_EXPRESS, KS_FRONT_STAGES };
+enum ks_front_stage { KS_FRONT_EXPRESS, KS_FRONT_PROTECT, KS_FRONT_STAGES };
 
 /* One CPU's: how much is dropped there (front.bpf.c). */
 struct ks_front {

@@ -92,7 +92,7 @@ bool ks_flood_is_over(struct ks_env *env, const struct ks_config *config, const 
 		.family = insp->pkt.tuple.family,
 		.zone = insp->home.from,
 		.item = (__u8)item,
-		.dry = insp->home.dry,
+		.dry = insp->home.dry | insp->opening.foreseen,
 	};
 	return ks_flood_spent_isolated(env_isolated(env), &ask) != 0;
 }

@@ -48,7 +48,7 @@ struct ks_flood_ask {
 	__u32 rate; /* a second */
 	__u8 family, zone;
 	__u8 item; /* enum ks_protect_item */
-	__u8 dry; /* 1: nothing is counted */
+	__u8 dry; /* 1: nothing is counted, in a dry inspection or by the front */
 };
 
 /* Returns 1 if the destination has had as much as its rate allows. */

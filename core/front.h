@@ -10,6 +10,10 @@
  *
  * A SYN that would be challenged is, where the front can send an answer, and an answer to a challenge is heard (challenge.h).
  *
+ * What is protected (protect.h) is asked in a second step, which the home may run as a program of its own. A threshold counts each packet
+ * once: the front looks at it, and refuses what is beyond it, which adds nothing to it. What it lets go on the inspection counts; a
+ * SYN that it challenges below its threshold it counts itself.
+ *
  * Left to the inspection are: what a flow knows, also what that refuses; fragments and ICMP errors; neighbours' messages; what
  * may open a flow, is expected, or is to be taken up after a start; what is left to where it leaves; rejects, as long as they
  * are answered (answer.h); wrong upper checksums, because a checksum may be unfinished yet.
@@ -17,15 +21,28 @@
 #ifndef KS_CORE_FRONT_H
 #define KS_CORE_FRONT_H
 
-#include "core/types.h"
+#include "core/inspection.h"
 
+struct ks_config;
 struct ks_env;
-struct ks_inspection;
 
 /*
  * To be called behind ks_inspect_begin() and, if the stage is FIND, ks_nat_find(). `answers`: the front can send an answer. Returns
  * true if the packet is refused for certain: insp->verdict is complete; KS_REJECT: it is to be answered. `head`: as for ks_inspect().
  */
 bool ks_front_refuses(struct ks_env *env, struct ks_inspection *insp, const __u8 *head, bool answers);
+
+/* Returns true if ks_front_protects() is to be asked about a packet that ks_front_refuses() has not refused. */
+static inline bool ks_front_may_protect(const struct ks_inspection *insp)
+{
+	return insp->stage == KS_STAGE_PROTECT || insp->stage == KS_STAGE_OPEN;
+}
+
+/* The same as ks_front_refuses() of what protection refuses, and of SYNs to be challenged from where there is some. */
+bool ks_front_protects(struct ks_env *env, struct ks_inspection *insp, const __u8 *head, bool answers);
+
+/* Returns true if a packet that may open a flow is a SYN to be challenged. One with a wrong checksum is not. */
+bool ks_front_challenges(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
+			 const __u8 *head);
 
 #endif

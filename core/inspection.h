@@ -87,6 +87,7 @@ struct ks_insp_opening {
 	__u8 flooded; /* 1: a SYN beyond the threshold of its destination: it is challenged (flood.h) */
 	__u8 ruled; /* 1: its rule has effects on its flows (effect.h) */
 	__u8 asymmetric; /* 1: that is among them */
+	__u8 foreseen; /* 1: the front asks (front.h): thresholds are looked at, and count nothing */
 };
 
 /* A search for a source port: written by nat/port.c, `fixed` and `only` by who asks it. */

@@ -424,16 +424,6 @@ static ks_inline bool is_judged_alone(struct ks_env *env, const struct ks_config
 	return true;
 }
 
-/* A SYN that may open a flow does not before its sender has shown that it is real. It will come again. */
-static ks_inline __u32 judge_challenged(struct ks_inspection *insp)
-{
-	ks_open_forget(insp);
-	insp->translate = 0;
-	insp->verdict.action = KS_REJECT;
-	insp->verdict.class = KS_CLASS_NEW;
-	return KS_REASON_CHALLENGED;
-}
-
 /*
  * Opens the flow of a packet that may, unless its checksum is wrong: then no host has it; its zone is protected from it; or it is
  * challenged. Returns the reason.
@@ -453,7 +443,7 @@ static ks_inline __u32 open_admitted(struct ks_env *env, const struct ks_config 
 		return ks_deny(insp, KS_CLASS_NEW, reason);
 	}
 	if (ks_challenge_asks(env, config, insp, false))
-		return judge_challenged(insp);
+		return ks_challenge_judge(insp);
 	if (insp->opening.replaces && begins_anew(env, config, insp, &reason))
 		return reason;
 	return open_flow(env, config, insp); /* in one place, or it would be verified twice (V15) */
@@ -504,14 +494,14 @@ void ks_stage_open(struct ks_env *env, struct ks_inspection *insp, const __u8 *h
 		ks_flow_tell_begin(env, &insp->flow);
 }
 
-/* Returns true if a packet that may open a flow is a SYN to be challenged. One with a wrong checksum is not. */
-static ks_inline bool front_challenges(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
-				       const __u8 *head)
+/* A packet may open a flow. Returns true if it is challenged; one from a protected zone is left to ks_front_protects(). */
+static ks_inline bool front_opens_not(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
+				      const __u8 *head, bool answers)
 {
-	if (ks_sum_is_wrong(env, config, insp, head) || !ks_challenge_asks(env, config, insp, true))
-		return false;
-	insp->verdict.reason = (__u8)judge_challenged(insp);
-	return true;
+	if (!(config->options & KS_OPT_PROTECT) || !ks_protection_of(config, insp)->items)
+		return answers && ks_front_challenges(env, config, insp, head);
+	insp->stage = KS_STAGE_OPEN;
+	return false;
 }
 
 /* Returns true if the packet, which no flow knows, is refused for certain. */
@@ -521,7 +511,7 @@ static ks_inline bool front_judge(struct ks_env *env, const struct ks_config *co
 	__u32 reason;
 
 	if (open_judge(env, config, insp, &reason))
-		return answers && front_challenges(env, config, insp, head);
+		return front_opens_not(env, config, insp, head, answers);
 	if (reason == KS_REASON_CONTENDED || insp->verdict.action == KS_ALLOW || insp->verdict.action == KS_BYPASS)
 		return false;
 	insp->verdict.reason = (__u8)reason;
@@ -531,14 +521,18 @@ static ks_inline bool front_judge(struct ks_env *env, const struct ks_config *co
 bool ks_front_refuses(struct ks_env *env, struct ks_inspection *insp, const __u8 *head, bool answers)
 {
 	const struct ks_config *config = env_config(env);
+	bool is_asked;
 
 	if (!config || config->asks & KS_CONDITIONS_NO_FRONT)
 		return false;
 	if (insp->stage == KS_STAGE_DONE)
 		return insp->verdict.action == KS_DENY;
-	if (insp->stage != KS_STAGE_FIND || insp->flow.found || insp->flow.busy)
+	if (insp->stage == KS_STAGE_PROTECT)
 		return false;
+	is_asked = insp->stage == KS_STAGE_FIND && !insp->flow.found && !insp->flow.busy;
 	insp->stage = KS_STAGE_DONE;
+	if (!is_asked)
+		return false;
 	ks_facts_gather(env, insp, head);
 	return front_judge(env, config, insp, head, answers);
 }

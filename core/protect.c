@@ -85,21 +85,27 @@ static ks_inline __u32 query_judge(struct ks_env *env, const struct ks_config *c
 	return 0;
 }
 
+__u32 ks_protect_oddity(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+{
+	const struct ks_protection *protection = ks_protection_of(config, insp);
+	__u32 reason = headers_judge(protection, &insp->pkt);
+
+	if (!reason && ks_protect_has(protection, KS_PROTECT_TRACE_ROUTE) && ends_on_its_way(env, insp))
+		reason = KS_REASON_TRACE_ROUTE;
+	if (!reason && insp->pkt.flags & KS_PKT_ICMP_QUERY)
+		reason = query_judge(env, config, insp);
+	return reason;
+}
+
 void ks_stage_protect(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	const struct ks_config *config = env_config(env);
-	const struct ks_protection *protection;
 	__u32 reason;
 
 	insp->stage = KS_STAGE_DONE;
 	if (!config)
 		return;
-	protection = ks_protection_of(config, insp);
-	reason = headers_judge(protection, &insp->pkt);
-	if (!reason && ks_protect_has(protection, KS_PROTECT_TRACE_ROUTE) && ends_on_its_way(env, insp))
-		reason = KS_REASON_TRACE_ROUTE;
-	if (!reason && insp->pkt.flags & KS_PKT_ICMP_QUERY)
-		reason = query_judge(env, config, insp);
+	reason = ks_protect_oddity(env, config, insp);
 	insp->verdict.reason = (__u8)(reason ? ks_deny(insp, KS_CLASS_NONE, reason) : ks_state_begin(env, insp));
 }
 

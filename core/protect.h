@@ -53,6 +53,9 @@ static inline bool ks_protect_is_asked(const struct ks_config *config, const str
 /* Judges a fragment that was read. Returns 0 or a reason. */
 __u32 ks_protect_fragment(const struct ks_config *config, const struct ks_inspection *insp);
 
+/* Judges an odd packet (ks_protect_is_asked()). Returns 0 or a reason. */
+__u32 ks_protect_oddity(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
+
 /* Judges a packet that the rules let open a flow. Returns 0 or a reason. */
 __u32 ks_protect_opening(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 

@@ -170,6 +170,16 @@ static inline void ks_open_forget(struct ks_inspection *insp)
 	ks_staged_forget(insp);
 }
 
+/* A SYN that may open a flow does not before its sender has shown that it is real. It will come again. */
+static inline __u32 ks_challenge_judge(struct ks_inspection *insp)
+{
+	ks_open_forget(insp);
+	insp->translate = 0;
+	insp->verdict.action = KS_REJECT;
+	insp->verdict.class = KS_CLASS_NEW;
+	return KS_REASON_CHALLENGED;
+}
+
 /* Ends a stage that has judged the packet: it is written, done, or judged again if another CPU was first. */
 static inline void ks_inspect_conclude(struct ks_inspection *insp, const struct ks_config *config, __u32 reason)
 {

@@ -253,13 +253,19 @@ static int install_stages(const struct bpf_object *object, int fd)
 	return err;
 }
 
-/* Puts express into its slot behind the front, if it was loaded. */
-static int install_express(const struct keepstate_bpf *skeleton, int fd)
+/* Puts what lies behind the front into its slots, if it was loaded. */
+static int install_front_stages(const struct keepstate_bpf *skeleton, int fd)
 {
-	const __u32 slot = KS_FRONT_EXPRESS;
-	const int express = bpf_program__fd(skeleton->progs.ks_front_express);
+	const int stages[KS_FRONT_STAGES] = {
+		[KS_FRONT_EXPRESS] = bpf_program__fd(skeleton->progs.ks_front_express),
+		[KS_FRONT_PROTECT] = bpf_program__fd(skeleton->progs.ks_front_protect),
+	};
 
-	return express >= 0 && bpf_map_update_elem(fd, &slot, &express, BPF_ANY) ? -errno : 0;
+	for (__u32 slot = 0; slot < KS_FRONT_STAGES; slot++) {
+		if (stages[slot] >= 0 && bpf_map_update_elem(fd, &slot, &stages[slot], BPF_ANY))
+			return -errno;
+	}
+	return 0;
 }
 
 /*
@@ -319,7 +325,7 @@ static int load_skeleton(const struct ks_kernel *kernel, struct keepstate_bpf *s
 	if (err)
 		return err;
 	err = keepstate_bpf__load(skeleton) ?: install_stages(skeleton->obj, bpf_map__fd(skeleton->maps.ks_tc_stages))
-						       ?: install_express(skeleton, bpf_map__fd(skeleton->maps.ks_front_stages));
+						       ?: install_front_stages(skeleton, bpf_map__fd(skeleton->maps.ks_front_stages));
 	return err ? complain_load(err) : 0;
 }
 
@@ -372,7 +378,8 @@ static int open_beside(const struct ks_kernel *kernel, struct keepstate_bpf **sk
 static int choose_front(const struct keepstate_bpf *skeleton)
 {
 	return bpf_program__set_autoload(skeleton->progs.ks_front, true)
-		       ?: bpf_program__set_autoload(skeleton->progs.ks_front_express, true);
+		       ?: bpf_program__set_autoload(skeleton->progs.ks_front_express, true)
+		       ?: bpf_program__set_autoload(skeleton->progs.ks_front_protect, true);
 }
 
 int ks_kernel_load_front(struct ks_kernel *kernel)
@@ -381,7 +388,7 @@ int ks_kernel_load_front(struct ks_kernel *kernel)
 	int err = open_beside(kernel, &skeleton);
 
 	if (!err)
-		err = choose_front(skeleton) ?: keepstate_bpf__load(skeleton) ?: install_express(skeleton, kernel->maps[KS_MAP_FRONT_STAGES]);
+		err = choose_front(skeleton) ?: keepstate_bpf__load(skeleton) ?: install_front_stages(skeleton, kernel->maps[KS_MAP_FRONT_STAGES]);
 	if (err)
 		return complain_load(err);
 	return take_fd(bpf_program__fd(skeleton->progs.ks_front), &kernel->programs[KS_PROGRAM_FRONT]);

@@ -210,6 +210,52 @@ def test_others_program(lab, fronted, watch):
     wait_for(lambda: is_in_front(fronted, "lan0"), 10, "ours is in front")
 
 
+PROTECTED = """\
+zone lan { lan0 }
+zone wan { wan0 }
+option xdp always
+protect wan { icmp flood 20/second }
+allow from lan to wan
+allow from self
+"""
+FRAMES = """
+import socket, sys, time
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind(("eth0", 0))
+frame, count, rate, sent, begun = bytes.fromhex(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), 0, time.monotonic()
+while sent < count:
+    while sent < count and sent < (time.monotonic() - begun) * rate:
+        sent += s.send(frame) > 0
+    time.sleep(0.002)
+"""
+
+
+def datagram(lab, protocol, body):
+    """A frame of the server for the client."""
+    mac = json.loads(lab.gateway.run("ip", "-j", "link", "show", "wan0", check=True).stdout)[0]["address"].replace(":", "")
+    ip = bytearray(struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(body), 0, 0, 64, protocol, 0, socket.inet_aton(SERVER4), socket.inet_aton(CLIENT4)))
+    total = sum(struct.unpack("!10H", ip))
+    struct.pack_into("!H", ip, 10, ~((total & 0xffff) + (total >> 16)) & 0xffff)
+    return bytes.fromhex(mac) + b"\2\0\0\0\0\1\x08\0" + bytes(ip) + body
+
+
+@pytest.mark.parametrize("protocol, body, reason, passes", (
+    pytest.param(1, b"\x08\0\xf7\xfe\0\1\0\0" + bytes(24), "icmp flood", True, id="ping"),
+    pytest.param(200, bytes(32), "unassigned protocol", False, id="protocol"),
+))
+def test_protected(lab, fronted, protocol, body, reason, passes):
+    """The front drops what protection refuses; packets below a threshold come to the rules, and each is counted once."""
+    fronted.path.write_text(PROTECTED)
+    fronted.say("reload")
+    before, denied, by_front, count = drops(fronted, reason), drops(fronted), front_drops(fronted), 12000
+    lab.server.run("python3", "-c", FRAMES, datagram(lab, protocol, body).hex(), count, 4000, check=True)
+    wait_for(lambda: drops(fronted, reason) - before + drops(fronted) - denied >= count, 10, "all are dropped")
+    assert drops(fronted, reason) - before + drops(fronted) - denied == count
+    assert (drops(fronted) > denied) == passes
+    assert front_drops(fronted) - by_front > count // 2
+    use(fronted, "always")
+
+
 TAGGED = """
 import socket, struct, sys
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -317,3 +363,25 @@ def test_malformed_on_a_card(lab, card, carded):
     after = {one["reason"]: one["packets"] for one in carded.data("counters")[0]["reasons"]}
     assert after["bad tcp flags"] - before.get("bad tcp flags", 0) == sent == 6000
     assert front_drops(carded) - by_front > 3000
+
+
+def test_threshold_on_a_card(lab, card, carded):
+    """SYNs beyond a threshold are dropped by the front; each below it is let in, and counted, once."""
+    carded.path.write_text(CARD_POLICY.replace(", challenge always", "") + "protect far { syn flood 20/second drop }\n")
+    carded.say("reload")
+
+    def admitted():
+        return carded.data("counters")[0]["rules"][0]["matches"]
+
+    refused, let_in, by_front, count = drops(carded, "syn flood"), admitted(), front_drops(carded), 12000
+
+    def judged():
+        return drops(carded, "syn flood") - refused + admitted() - let_in
+
+    card.cable.stdin.write(f"flood {count} 4000 {syn(lab, False).hex()}\n")
+    card.cable.stdin.flush()
+    assert json.loads(card.cable.stdout.readline())["sent"] == count
+    wait_for(lambda: judged() >= count, 10, "all are judged")
+    assert judged() == count
+    assert 20 <= admitted() - let_in < count // 2
+    assert front_drops(carded) - by_front > count // 2

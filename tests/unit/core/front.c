@@ -227,6 +227,90 @@ static void test_challenge_checksum(void **state)
 	assert_false(ask(env, &frame, &insp));
 }
 
+static void protect(struct ks_env *env, __u32 item)
+{
+	struct ks_protection *protection = &env->config.protection[ZONE_WAN];
+
+	env->config.options |= KS_OPT_PROTECT;
+	protection->items = (__u16)(1U << item);
+	protection->flags = KS_PROTECT_SYN_DROP;
+	protection->rate[KS_PROTECT_SYN_FLOOD] = 1;
+}
+
+/* An odd packet is refused for what it is; one that only looks odd is left to the inspection. */
+static void test_oddity(void **state)
+{
+	struct ks_env *env = *state;
+	struct ks_inspection insp;
+	struct frame frame;
+
+	memset(&frame, 0, sizeof(frame));
+	frame_ethernet(&frame, 0x0800, 0);
+	frame_ipv4(&frame, KS_PROTO_UNASSIGNED, HOME, 2, 0, 20);
+	frame.len += 20;
+	protect(env, KS_PROTECT_UNASSIGNED);
+	assert_true(refuses(env, &frame, KS_REASON_UNASSIGNED_PROTOCOL));
+	protect(env, KS_PROTECT_FRAGGLE);
+	assert_false(ask(env, &frame, &insp));
+}
+
+/* Below a threshold the inspection counts, above it the front refuses, and that counts nothing. */
+static void test_threshold(void **state)
+{
+	struct ks_env *env = *state;
+	struct ks_inspection insp;
+	struct frame frame;
+
+	protect(env, KS_PROTECT_SYN_FLOOD);
+	segment_make(&frame, HOME, OPEN, KS_TCP_SYN);
+	assert_false(ask(env, &frame, &insp));
+	test_inspect(env, &frame, ZONE_WAN, ZONE_LAN, NOW, &insp);
+	assert_int_equal(insp.verdict.reason, KS_REASON_OK_NEW);
+	segment_make(&frame, HOME + 2, OPEN, KS_TCP_SYN);
+	assert_true(refuses(env, &frame, KS_REASON_SYN_FLOOD));
+	assert_false(test_front(env, &frame, ZONE_WAN, ZONE_LAN, NOW + KS_NSEC_PER_SEC, &insp));
+	env->config.options |= KS_OPT_STATE_CHECKSUM;
+	env->checksum_ok = false;
+	assert_false(ask(env, &frame, &insp));
+}
+
+/* A SYN that the front challenges comes to nobody else, who would count it. */
+static void test_threshold_challenged(void **state)
+{
+	struct ks_env *env = *state;
+	struct ks_inspection insp;
+	struct frame frame;
+
+	protect(env, KS_PROTECT_SYN_FLOOD);
+	env->config.challenge_always = 1ULL << ZONE_WAN;
+	segment_make(&frame, HOME, OPEN, KS_TCP_SYN);
+	assert_true(test_front(env, &frame, ZONE_WAN, ZONE_LAN, NOW, &insp));
+	assert_int_equal(insp.verdict.reason, KS_REASON_CHALLENGED);
+	segment_make(&frame, HOME + 2, OPEN, KS_TCP_SYN);
+	assert_true(refuses(env, &frame, KS_REASON_SYN_FLOOD));
+}
+
+/* Beyond its threshold a destination is challenged; a source that is proven goes on to the inspection. */
+static void test_threshold_challenges(void **state)
+{
+	struct ks_env *env = *state;
+	struct ks_inspection insp;
+	struct frame frame;
+
+	protect(env, KS_PROTECT_SYN_FLOOD);
+	env->config.protection[ZONE_WAN].flags = 0;
+	segment_make(&frame, HOME, OPEN, KS_TCP_SYN);
+	test_inspect(env, &frame, ZONE_WAN, ZONE_LAN, NOW, &insp);
+	segment_make(&frame, HOME + 2, OPEN, KS_TCP_SYN);
+	assert_true(test_front(env, &frame, ZONE_WAN, ZONE_LAN, NOW, &insp));
+	assert_int_equal(insp.verdict.reason, KS_REASON_CHALLENGED);
+	segment_make(&frame, HOME + 2, OPEN, KS_TCP_RST);
+	memcpy(frame.data + 14 + 20 + 4, &(__be32){ ks_be32(insp.challenge.ack) }, 4);
+	assert_true(refuses_changed(env, &frame, KS_REASON_CHALLENGE_ANSWERED));
+	segment_make(&frame, HOME + 2, OPEN, KS_TCP_SYN);
+	assert_false(ask(env, &frame, &insp));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,6 +321,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_challenge, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_challenge_unanswered, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_challenge_checksum, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_oddity, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_threshold, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_threshold_challenged, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_threshold_challenges, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("core/front", tests, NULL, NULL);

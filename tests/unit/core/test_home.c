@@ -487,7 +487,8 @@ bool test_front(struct ks_env *env, const struct frame *f, __u8 from, __u8 to, _
 
 	prepare(f, from, to, now, insp, head);
 	read_and_find(env, insp, head);
-	return ks_front_refuses(env, insp, head, true);
+	return ks_front_refuses(env, insp, head, true) ||
+	       (ks_front_may_protect(insp) && ks_front_protects(env, insp, head, true));
 }
 
 __u32 test_parse(const struct frame *f, __u32 captured, struct ks_packet *pkt)
