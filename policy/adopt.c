@@ -204,35 +204,56 @@ static int effects_by_id(const struct ks_policy *policy, const struct ks_ids *id
 	return 0;
 }
 
-/* Writes the ids into the policy, whose rules are the first of `ids`, in the same order. */
-static int renumber_rules(struct ks_policy *policy, const struct ks_ids *ids)
+/* The tables by the ids that rules get. */
+struct numbering {
+	__u32 *id_info;
+	struct ks_effects *effects; /* NULL if there is none */
+	__u32 count; /* entries of each */
+};
+
+static void numbering_fini(struct numbering *n)
 {
-	struct ks_effects *effects;
-	__u32 highest = 0, *id_info;
+	free(n->id_info);
+	free(n->effects);
+}
+
+KS_SCOPED_STRUCT(auto_numbering, struct numbering, numbering_fini)
+#define auto_numbering ks_scoped(auto_numbering)
+
+/* Makes these tables of a policy, whose rules are the first of `ids`, in the same order. Returns 0 or -ENOMEM. */
+static int make_numbering(const struct ks_policy *policy, const struct ks_ids *ids, struct numbering *numbering)
+{
+	auto_numbering struct numbering made = { 0 };
+	__u32 highest = 0;
 
 	for (size_t i = 0; i < policy->info_count; i++)
 		highest = KS_MAX(highest, ids->rules[i].id);
-	id_info = calloc(highest + 1, sizeof(*id_info));
-	if (!id_info || effects_by_id(policy, ids, highest, &effects)) {
-		free(id_info);
+	made.count = highest + 1;
+	made.id_info = calloc(made.count, sizeof(*made.id_info));
+	if (!made.id_info || effects_by_id(policy, ids, highest, &made.effects))
 		return -ENOMEM;
-	}
-	if (effects) {
+	for (size_t i = 0; i < policy->info_count; i++)
+		made.id_info[ids->rules[i].id] = (__u32)i + 1;
+	*numbering = TAKE_STRUCT(made);
+	return 0;
+}
+
+/* Writes the ids into the policy, and takes the tables. */
+static void renumber_rules(struct ks_policy *policy, const struct ks_ids *ids, struct numbering *numbering)
+{
+	if (numbering->effects) {
 		free(policy->effects);
-		policy->effects = effects;
-		policy->config.effects = highest + 1;
+		policy->effects = TAKE(numbering->effects);
+		policy->config.effects = numbering->count;
 	}
 	renumber_limits(policy, ids);
-	for (size_t i = 0; i < policy->info_count; i++) {
+	for (size_t i = 0; i < policy->info_count; i++)
 		policy->infos[i].id = ids->rules[i].id;
-		id_info[ids->rules[i].id] = (__u32)i + 1;
-	}
 	for (__u32 i = 0; i < policy->config.entries; i++)
 		policy->rules[i].id = policy->infos[policy->rule_info[i]].id;
 	free(policy->id_info);
-	policy->id_info = id_info;
-	policy->id_count = highest + 1;
-	return 0;
+	policy->id_info = TAKE(numbering->id_info);
+	policy->id_count = numbering->count;
 }
 
 /* --- zones --- */
@@ -359,8 +380,25 @@ static bool zones_differ(const __u8 map[KS_ZONE_MAX])
 	return false;
 }
 
+/* Gives zones their new ids, and makes trees by them. Returns 0, or -ENOMEM: then all is as before. */
+static int zones_change(struct ks_policy *policy, const __u8 map[KS_ZONE_MAX])
+{
+	__u8 back[KS_ZONE_MAX];
+	int err;
+
+	renumber_zones(policy, map);
+	err = zones_differ(map) ? ks_tree_make(policy) : 0;
+	if (!err)
+		return 0;
+	for (unsigned id = 0; id < KS_ZONE_MAX; id++)
+		back[map[id]] = (__u8)id;
+	renumber_zones(policy, back);
+	return err;
+}
+
 int ks_ids_adopt(const struct ks_ids *old, struct ks_policy *policy, struct ks_ids *new)
 {
+	auto_numbering struct numbering numbering = { 0 };
 	ks_auto_ids struct ks_ids made = { 0 };
 	__u8 map[KS_ZONE_MAX];
 	int err = adopt_rules(old, policy, &made);
@@ -369,12 +407,12 @@ int ks_ids_adopt(const struct ks_ids *old, struct ks_policy *policy, struct ks_i
 	if (!err)
 		err = adopt_zones(old, policy, map, &made);
 	if (!err)
-		err = renumber_rules(policy, &made);
+		err = make_numbering(policy, &made, &numbering);
+	if (!err)
+		err = zones_change(policy, map);
 	if (err)
 		return err;
-	renumber_zones(policy, map);
-	if (zones_differ(map))
-		ks_tree_make(policy); /* without memory there is none, and the rules are walked */
+	renumber_rules(policy, &made, &numbering);
 	*new = TAKE_STRUCT(made);
 	return 0;
 }

@@ -486,8 +486,6 @@ int ks_compile(struct ks_parser *p)
 		ks_cgroups_spread(p->policy);
 	if (!err)
 		err = join_lists(&c);
-	if (!err && ks_tree_make(p->policy))
-		err = ks_parser_no_memory(p);
 	if (!err)
 		err = make_trees(p);
 	if (!err)

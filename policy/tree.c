@@ -391,18 +391,34 @@ static int make_list(struct grower *g, __u32 list)
 	return make_head(g, list, first, first + count, KS_IPV4) ?: make_head(g, list, first, first + count, KS_IPV6);
 }
 
+/* The trees of a policy. */
+struct trees {
+	struct ks_tree_page *pages;
+	__u32 nodes, compared;
+};
+
+static void trees_put(struct ks_policy *policy, const struct trees *trees)
+{
+	free(policy->tree);
+	policy->tree = trees->pages;
+	policy->config.tree_nodes = trees->nodes;
+	policy->tree_compared = trees->compared;
+}
+
 int ks_tree_make(struct ks_policy *policy)
 {
+	const struct trees before = { policy->tree, policy->config.tree_nodes, policy->tree_compared };
+	const struct trees none = { 0 };
 	auto_grower struct grower g = { .policy = policy };
 	int err = 0;
 
-	free(policy->tree);
 	policy->tree = NULL;
-	policy->config.tree_nodes = 0;
-	policy->tree_compared = 0;
+	trees_put(policy, &none);
 	for (__u32 list = 0; !err && list < KS_LIST_MAX; list++)
 		err = make_list(&g, list);
 	if (err)
-		policy->config.tree_nodes = 0;
+		trees_put(policy, &before);
+	else
+		free(before.pages);
 	return err;
 }

@@ -9,7 +9,7 @@
 
 #include "policy/policy.h"
 
-/* Makes them, in place of those that there are. Returns 0 or -ENOMEM. */
+/* Makes them, in place of those that there are. Returns 0, or -ENOMEM: then these stay. */
 int ks_tree_make(struct ks_policy *policy);
 
 /* Rules that overlap so much that a packet may have to be compared with more than these get a warning. */
