@@ -116,8 +116,8 @@ static inline __u32 ks_tree_head(__u32 list, __u8 family)
 	return 2 + 2 * (2 * (list & (KS_LIST_SLOTS - 1)) + (family == KS_IPV6));
 }
 
-/* Shorter lists are compared rule by rule: that costs less than a tree (docs/design/rules.md). */
-#define KS_TREE_RULES_MIN 12U
+/* A rule alone is compared: that costs no more than a tree (docs/design/rules.md). */
+#define KS_TREE_RULES_MIN 2U
 
 /* Begins a search in the trees of the question's list, which is long enough to have any. */
 void ks_tree_begin(struct ks_question *question);

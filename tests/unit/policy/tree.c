@@ -55,14 +55,14 @@ static __u32 assert_same_decision(const struct pair *pair, const struct ks_quest
 	return decision[0].index != KS_DECISION_DEFAULT;
 }
 
-/* Few rules and many, of few conditions and of many: 2,320,000 packets. */
+/* Few rules and many, of few conditions and of many: 2,640,000 packets. */
 static void test_random(void **state)
 {
 	static const struct {
 		__u32 rules, narrow, packets;
 	} kinds[] = {
-		{ 30, 50, 60000 },  { 30, 90, 60000 },	 { 100, 30, 60000 }, { 100, 95, 60000 },
-		{ 400, 80, 30000 }, { 1000, 95, 15000 }, { 3000, 99, 5000 },
+		{ 6, 30, 20000 },   { 12, 60, 20000 },	{ 30, 50, 60000 },   { 30, 90, 60000 },	 { 100, 30, 60000 },
+		{ 100, 95, 60000 }, { 400, 80, 30000 }, { 1000, 95, 15000 }, { 3000, 99, 5000 },
 	};
 	__u64 seed = 7;
 	__u32 decided = 0;
