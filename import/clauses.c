@@ -504,6 +504,37 @@ static void icmp_write(struct ks_clauses *clauses, const struct ks_clause_rule *
 
 /* --- conditions --- */
 
+/* The run-time set that a condition is about, if it has entries that end by themselves; NULL if it has none, or is another condition. */
+static struct ks_named_spans *passing_find(struct ks_import *import, const struct ks_import_condition *condition)
+{
+	for (struct ks_named_spans *set = import->dynamic; set && condition->text[0] == '@'; set = set->next) {
+		if (!strcmp(set->name, condition->text + 1))
+			return set->passing[0].count + set->passing[1].count ? set : NULL;
+	}
+	return NULL;
+}
+
+/*
+ * The value of a condition. Where a rule lets pass less without the entries that end by themselves, they are in no set: they would
+ * stay there. Rules that let pass less by them have them by name then.
+ */
+static void value_write(struct ks_clauses *clauses, const struct ks_clause_rule *rule,
+			const struct ks_import_condition *condition, bool negated)
+{
+	struct ks_named_spans *set = passing_find(clauses->import, condition);
+	const bool denies = rule->verdict == KS_IMPORT_DROP || rule->verdict == KS_IMPORT_REJECT;
+
+	if (set)
+		set->lets_pass |= denies == negated;
+	if (!set || denies == negated || !set->lets_pass) {
+		fprintf(clauses->out, " %s", condition->text);
+		return;
+	}
+	fprintf(clauses->out, " { %s, ", condition->text);
+	list_write(clauses, set->passing, false);
+	fputs(" }", clauses->out);
+}
+
 static void conditions_write(struct ks_clauses *clauses, const struct ks_clause_rule *rule)
 {
 	const struct ks_region *region = any_of(rule);
@@ -518,8 +549,9 @@ static void conditions_write(struct ks_clauses *clauses, const struct ks_clause_
 		if (condition->word == KS_WORD_FRAGMENT)
 			fprintf(clauses->out, "%s fragment", negated ? " not" : "");
 		else
-			fprintf(clauses->out, " %s%s %s", words[condition->word], negated ? " not" : "",
-				condition->text);
+			fprintf(clauses->out, " %s%s", words[condition->word], negated ? " not" : "");
+		if (condition->word != KS_WORD_FRAGMENT)
+			value_write(clauses, rule, condition, negated);
 	}
 }
 

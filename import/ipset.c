@@ -6,13 +6,13 @@
 #include "import/iptables.h"
 
 /* The entries of a set that is still read: ranges of both families in the pool, doubled when they are full. */
-static int entries_add(struct ks_import *import, struct ks_named_spans *set, const char *text)
+static int entries_add(struct ks_import *import, struct ks_spans set[2], const char *text)
 {
 	ks_auto_ranges struct ks_ranges ranges = { 0 };
 	int err = ks_ranges_address(&ranges, text);
 
 	for (unsigned at = 0; !err && at < 2; at++) {
-		struct ks_spans *spans = &set->spans[at];
+		struct ks_spans *spans = &set[at];
 		struct ks_range *list = (struct ks_range *)spans->list;
 
 		if (!ranges.count[at])
@@ -34,28 +34,32 @@ static int entries_add(struct ks_import *import, struct ks_named_spans *set, con
 	return err;
 }
 
-/* A set whose entries end by themselves is a run-time set. Returns true if the line of a set says so. */
-static bool is_dynamic(const struct ks_words_line *words)
+/* A set whose entries end by themselves is a run-time set. Returns the time that its line says, NULL without. */
+static const char *timeout_of(const struct ks_words_line *words)
 {
 	for (unsigned i = words->at; i < words->count; i++) {
 		if (!strcmp(words->word[i], "timeout"))
-			return true;
+			return i + 1 < words->count ? words->word[i + 1] : "0";
 	}
-	return false;
+	return NULL;
 }
 
-static int dynamic_create(struct ks_import *import, const char *name)
+static int dynamic_create(struct ks_import *import, const char *name, const char *timeout)
 {
 	struct ks_named_spans *set;
+	int err;
 
 	if (ks_import_dynamic_find(import, name))
 		return ks_import_fail(import, "line %u: set %.40s is made twice", import->line, name);
 	if (strlen(name) >= KS_IMPORT_NAME - 2)
 		return ks_import_note(import, "run-time sets have shorter names");
-	return ks_import_dynamic(import, name, &set);
+	err = ks_import_dynamic(import, name, &set);
+	if (!err)
+		set->timeout = ks_import_seconds(import, timeout);
+	return err;
 }
 
-static int set_create(struct ks_import *import, const char *name, const char *type, bool dynamic)
+static int set_create(struct ks_import *import, const char *name, const char *type, const char *timeout)
 {
 	struct ks_named_spans *set;
 
@@ -63,8 +67,8 @@ static int set_create(struct ks_import *import, const char *name, const char *ty
 		return ks_import_note(import, "sets of ours hold addresses or ports alone");
 	if (ks_import_set_find(import, name))
 		return ks_import_fail(import, "line %u: set %.40s is made twice", import->line, name);
-	if (dynamic)
-		return dynamic_create(import, name);
+	if (timeout)
+		return dynamic_create(import, name, timeout);
 	set = ks_pool_alloc(&import->pool, sizeof(*set));
 	if (!set)
 		return -ENOMEM;
@@ -78,14 +82,17 @@ static int set_create(struct ks_import *import, const char *name, const char *ty
 int ks_ipset_line(struct ks_import *import, struct ks_words_line *words)
 {
 	const char *verb = ks_words_take(words), *name = ks_words_take(words), *value = ks_words_take(words);
+	const char *timeout = timeout_of(words);
 	struct ks_named_spans *set;
+	bool passes;
 	int err;
 
 	if (!verb || !name || !value)
 		return ks_import_fail(import, "line %u: a set needs a name and a type or an entry", import->line);
 	if (!strcmp(verb, "create"))
-		return set_create(import, name, value, is_dynamic(words));
+		return set_create(import, name, value, timeout_of(words));
 	set = ks_import_set_find(import, name);
+	passes = !set && timeout && strcmp(timeout, "0") != 0;
 	if (!set)
 		set = (struct ks_named_spans *)ks_import_dynamic_find(import, name);
 	if (!set)
@@ -94,8 +101,17 @@ int ks_ipset_line(struct ks_import *import, struct ks_words_line *words)
 		if (!strcmp(word, "nomatch"))
 			return ks_import_fail(import, "line %u: 'nomatch' is not read", import->line);
 	}
-	err = entries_add(import, set, value);
+	err = entries_add(import, passes ? set->passing : set->spans, value);
 	return err == -EINVAL ? ks_import_fail(import, "line %u: '%.60s' is no address", import->line, value) : err;
+}
+
+static int spans_sort(struct ks_import *import, struct ks_spans spans[2])
+{
+	ks_auto_ranges struct ks_ranges ranges = { 0 };
+	int err = ks_ranges_spans(&ranges, 0, &spans[0]);
+
+	err = err ? err : ks_ranges_spans(&ranges, 1, &spans[1]);
+	return err ? err : ks_ranges_take(import, &ranges, spans);
 }
 
 static int sets_sort(struct ks_import *import, struct ks_named_spans *sets)
@@ -103,11 +119,8 @@ static int sets_sort(struct ks_import *import, struct ks_named_spans *sets)
 	int err = 0;
 
 	for (struct ks_named_spans *set = sets; !err && set; set = set->next) {
-		ks_auto_ranges struct ks_ranges ranges = { 0 };
-
-		err = ks_ranges_spans(&ranges, 0, &set->spans[0]);
-		err = err ? err : ks_ranges_spans(&ranges, 1, &set->spans[1]);
-		err = err ? err : ks_ranges_take(import, &ranges, set->spans);
+		err = spans_sort(import, set->spans);
+		err = err ? err : spans_sort(import, set->passing);
 	}
 	return err;
 }

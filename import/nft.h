@@ -62,6 +62,12 @@ const char *ks_nft_rule_text(struct ks_import *import, const json_t *list);
  */
 const json_t *ks_nft_dynamic(const struct ks_nft *nft, const json_t *value);
 
+/* Such a set as ours, with its entries at the moment. Returns 0, -EINVAL if one is no address, or -errno. */
+int ks_nft_dynamic_make(struct ks_import *import, const json_t *set, struct ks_named_spans **made);
+
+/* Adds the address of an entry. Returns 0, -EINVAL if it is none, or -ENOMEM. */
+int ks_nft_address(const json_t *entry, struct ks_ranges *ranges);
+
 int ks_nft_read(struct ks_import *import, const char *text, size_t length);
 
 #endif

@@ -89,23 +89,26 @@ static json_t *parts_read(struct ks_nft_scan *scan)
 	return json_pack("{s:O}", "concat", parts);
 }
 
-/* Goes past notes of an entry that say nothing about what is in the set. */
-static void entry_notes_skip(struct ks_nft_scan *scan)
+/* Goes past notes of an entry that say nothing about what is in the set. Returns true if it ends by itself. */
+static bool entry_notes_skip(struct ks_nft_scan *scan)
 {
-	static const char *const noted[] = { "timeout", "expires", "comment" };
+	static const char *const ends[] = { "timeout", "expires" };
+	bool passes = false;
 
 	for (;;) {
 		struct ks_nft_scan ahead = *scan;
+		const struct ks_nft_token note = ks_nft_token_next(&ahead);
 
-		if (IS_AMONG(ks_nft_token_next(&ahead), noted)) {
+		if (IS_AMONG(note, ends) || ks_nft_token_is(note, "comment")) {
+			passes |= !ks_nft_token_is(note, "comment");
 			ks_nft_token_next(&ahead);
 		} else {
 			ahead = *scan;
 			if (!ks_nft_token_comes(&ahead, "counter") || !ks_nft_token_comes(&ahead, "packets"))
-				return;
+				return passes;
 			ks_nft_token_next(&ahead);
 			if (!ks_nft_token_comes(&ahead, "bytes"))
-				return;
+				return passes;
 			ks_nft_token_next(&ahead);
 		}
 		*scan = ahead;
@@ -117,12 +120,13 @@ static json_t *entry_read(struct ks_nft_scan *scan)
 {
 	ks_auto_json json_t *key = parts_read(scan), *verdict = NULL;
 	struct ks_nft_scan before;
+	bool passes;
 
 	if (!key)
 		return NULL;
-	entry_notes_skip(scan);
+	passes = entry_notes_skip(scan);
 	if (!ks_nft_token_comes(scan, ":"))
-		return json_incref(key);
+		return passes ? json_pack("{s:{s:O, s:b}}", "elem", "val", key, "expires", 1) : json_incref(key);
 	before = *scan;
 	verdict = ks_nft_list_verdict(scan);
 	if (!verdict) {

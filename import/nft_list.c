@@ -137,6 +137,9 @@ static int set_statement(struct ks_nft_scan scan, json_t *set, json_t *flags)
 		return json_object_set_new(set, "type", json_string(type_of(scan)));
 	if (ks_nft_token_is(name, "flags"))
 		return set_flags(scan, flags);
+	if (ks_nft_token_is(name, "timeout") &&
+	    json_object_set_new(set, "timeout", json_stringn(type.text ? type.text : "", type.length)))
+		return -ENOMEM;
 	if (ks_nft_token_is(name, "timeout"))
 		return json_array_append_new(flags, json_string("timeout"));
 	if (ks_nft_token_is(name, "elements") && ks_nft_token_comes(&scan, "="))

@@ -225,7 +225,7 @@ static int match_icmp(const struct wish *wish, unsigned proto)
 
 /* --- addresses --- */
 
-static int address_one(const json_t *entry, struct ks_ranges *ranges)
+int ks_nft_address(const json_t *entry, struct ks_ranges *ranges)
 {
 	const json_t *value = ks_nft_element(entry), *prefix = json_object_get(value, "prefix"),
 		     *range = json_object_get(value, "range");
@@ -258,7 +258,7 @@ static int match_addresses(const struct wish *wish, enum ks_dim dim, __u8 family
 
 	json_array_foreach(wish->entries, i, entry)
 	{
-		err = err ? err : address_one(entry, &ranges);
+		err = err ? err : ks_nft_address(entry, &ranges);
 		if (err)
 			return err == -EINVAL ? unsaid(wish) : err;
 	}
@@ -555,28 +555,20 @@ static int match_key(const struct wish *wish)
 /* A set that programs change is a run-time set of ours. Entries that it has at the moment are in it. */
 static int match_dynamic(const struct wish *wish, const json_t *set)
 {
-	const json_t *payload = json_object_get(wish->left, "payload"), *entry;
+	const json_t *payload = json_object_get(wish->left, "payload");
 	const char *proto = json_string_value(json_object_get(payload, "protocol"));
 	const char *field = json_string_value(json_object_get(payload, "field"));
-	const char *name = json_string_value(json_object_get(set, "name"));
-	ks_auto_ranges struct ks_ranges ranges = { 0 };
 	struct ks_named_spans *made;
 	bool source;
-	size_t i;
-	int err = 0;
+	int err;
 
 	if (!proto || !field || (strcmp(field, "saddr") != 0 && strcmp(field, "daddr") != 0))
 		return unsaid(wish);
 	source = field[0] == 's';
-	json_array_foreach(json_object_get(set, "elem"), i, entry)
-	{
-		err = address_one(entry, &ranges);
-		if (err)
-			return err == -EINVAL ? unsaid(wish) : err;
-	}
-	err = ks_import_dynamic(wish->nft->import, name, &made);
-	err = err ? err : ks_ranges_take(wish->nft->import, &ranges, made->spans);
-	err = err ? err : ks_draft_family(wish->draft, strcmp(proto, "ip6") ? KS_IPV4 : KS_IPV6);
+	err = ks_nft_dynamic_make(wish->nft->import, set, &made);
+	if (err)
+		return err == -EINVAL ? unsaid(wish) : err;
+	err = ks_draft_family(wish->draft, strcmp(proto, "ip6") ? KS_IPV4 : KS_IPV6);
 	return err ? err
 		   : ks_draft_condition(wish->draft, source ? KS_WORD_SOURCE : KS_WORD_DESTINATION,
 					ks_import_format(wish->nft->import, "@%s", made->name), wish->negated);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "policy/list.h"
+#include "policy/value.h"
 
 #define LOOPBACK "lo"
 
@@ -43,6 +44,19 @@ char *ks_import_format(struct ks_import *import, const char *format, ...)
 	vsnprintf(buf, sizeof(buf), format, args);
 	va_end(args);
 	return ks_import_copy(import, buf, strlen(buf));
+}
+
+#define SECONDS_MAX 315360000ULL /* as run-time sets have */
+
+const char *ks_import_seconds(struct ks_import *import, const char *seconds)
+{
+	char text[KS_DURATION_TEXT];
+	__u64 number;
+
+	if (ks_value_number(seconds, 1, SECONDS_MAX, &number))
+		return NULL;
+	ks_duration_text(number * 1000, text);
+	return ks_import_copy(import, text, strlen(text));
 }
 
 int ks_import_fail(struct ks_import *import, const char *format, ...)

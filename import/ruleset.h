@@ -191,6 +191,9 @@ struct ks_named_spans {
 	struct ks_named_spans *next;
 	const char *name, *called; /* as ours may be called, and as it is */
 	struct ks_spans spans[2]; /* of IPv4, or ports; of IPv6 */
+	struct ks_spans passing[2]; /* of a run-time set: entries that end by themselves */
+	bool lets_pass; /* a rule lets more pass by such entries: found when the rules are written first */
+	const char *timeout; /* of entries that are added without one, in our words; NULL: none */
 	bool ends_flows; /* an address that comes into it while the firewall runs loses its flows */
 };
 
@@ -243,6 +246,9 @@ int ks_import_rule(struct ks_import *import, struct ks_import_chain *chain, cons
 
 /* The interfaces of a name or a pattern ("eth*") as zones, made if need be; 0 for loopback. Returns 0, -EINVAL or -E2BIG. */
 int ks_import_interface(struct ks_import *import, const char *name, __u64 *zones);
+
+/* Seconds as a duration of ours: "1h30m". NULL for none, for others than sets of ours have, or without memory. */
+const char *ks_import_seconds(struct ks_import *import, const char *seconds);
 
 /* Gives zones an MSS, the least of those that they get, or KS_IMPORT_MSS_MTU. */
 void ks_import_mss(struct ks_import *import, __u64 zones, unsigned mss);

@@ -125,7 +125,7 @@ static int entries_read(struct ks_uci *uci, const struct ks_uci_section *section
 }
 
 /* A set that programs fill is a run-time set: one with a timeout, or without an entry. */
-static int dynamic_make(struct ks_uci *uci, struct ks_uci_set *set)
+static int dynamic_make(struct ks_uci *uci, struct ks_uci_set *set, const char *timeout)
 {
 	struct ks_named_spans *made;
 	int err;
@@ -137,7 +137,8 @@ static int dynamic_make(struct ks_uci *uci, struct ks_uci_set *set)
 	err = ks_import_dynamic(uci->import, set->name, &made);
 	if (err)
 		return err;
-	memcpy(made->spans, set->spans, sizeof(made->spans));
+	made->timeout = ks_import_seconds(uci->import, timeout);
+	memcpy(strcmp(timeout, "0") != 0 ? made->passing : made->spans, set->spans, sizeof(made->spans));
 	set->dynamic = made;
 	return 0;
 }
@@ -153,7 +154,7 @@ static int set_fill(struct ks_uci *uci, const struct ks_uci_section *section, st
 		return -EINVAL;
 	if (set->kind == KIND_MACS) {
 		set->macs = macs_read(uci->import, section, "entry", &any);
-		return any ? (set->macs ? 0 : -EINVAL) : dynamic_make(uci, set);
+		return any ? (set->macs ? 0 : -EINVAL) : dynamic_make(uci, set, timeout);
 	}
 	err = entries_read(uci, section, set);
 	if (!err && path) {
@@ -163,7 +164,7 @@ static int set_fill(struct ks_uci *uci, const struct ks_uci_section *section, st
 	}
 	if (err || (!strcmp(timeout, "0") && (path || ks_uci_option(section, "entry", NULL))))
 		return err;
-	return dynamic_make(uci, set);
+	return dynamic_make(uci, set, timeout);
 }
 
 static int set_make(struct ks_uci *uci, const struct ks_uci_section *section)

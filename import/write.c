@@ -17,6 +17,7 @@
 #include "core/header/packet.h"
 #include "import/clauses.h"
 #include "import/effects.h"
+#include "import/match.h"
 #include "text/memory_file.h"
 #include "text/plural.h"
 
@@ -493,6 +494,21 @@ static void notes_write(struct writer *writer)
 	}
 }
 
+static void dynamic_write(const struct ks_named_spans *set, FILE *out)
+{
+	const __u32 passing = set->passing[0].count + set->passing[1].count;
+
+	fprintf(out, "# Run-time set %s of the original: fill it by 'keepstate set%s'.\n", set->called,
+		set->ends_flows ? " add --end-flows" : "");
+	if (passing)
+		fprintf(out, "# Without %u entr%s that end%s by %s: only rules that let less pass by them have them.\n",
+			passing, passing == 1 ? "y" : "ies", passing == 1 ? "s" : "",
+			passing == 1 ? "itself" : "themselves");
+	fprintf(out, "set %s ", set->name);
+	ks_prefixes_write(out, set->spans);
+	fprintf(out, set->timeout ? " dynamic, timeout %s\n" : " dynamic\n", set->timeout);
+}
+
 static void head_write(const struct writer *writer, const char *origin, FILE *out)
 {
 	fputs("# Imported by keepstate from ", out);
@@ -514,14 +530,29 @@ static void head_write(const struct writer *writer, const char *origin, FILE *ou
 		ks_spans_write(out, set->spans, set->ports);
 		fputs(set->spans[0].count + set->spans[1].count == 1 ? " }\n" : "\n", out);
 	}
-	for (const struct ks_named_spans *set = writer->import->dynamic; set; set = set->next) {
-		fprintf(out, "# Run-time set %s of the original: fill it by 'keepstate set%s'.\nset %s ", set->called,
-			set->ends_flows ? " add --end-flows" : "", set->name);
-		ks_prefixes_write(out, set->spans);
-		fputs(" dynamic\n", out);
-	}
+	for (const struct ks_named_spans *set = writer->import->dynamic; set; set = set->next)
+		dynamic_write(set, out);
 	fputs(writer->clauses.sets || writer->import->dynamic ? "\n" : "", out);
 	families_write(writer->import, out);
+}
+
+/* Entries that end by themselves stay in their sets where they let nothing pass: somebody may take them out there. */
+static int passing_settle(struct ks_import *import)
+{
+	int err = 0;
+
+	for (struct ks_named_spans *set = import->dynamic; !err && set; set = set->next) {
+		ks_auto_ranges struct ks_ranges ranges = { 0 };
+
+		for (unsigned at = 0; !err && at < 2 && !set->lets_pass; at++) {
+			err = ks_ranges_spans(&ranges, at, &set->spans[at]);
+			err = err ? err : ks_ranges_spans(&ranges, at, &set->passing[at]);
+			set->passing[at] = (struct ks_spans){ NULL, 0 };
+		}
+		if (!err && !set->lets_pass)
+			err = ks_ranges_take(import, &ranges, set->spans);
+	}
+	return err;
 }
 
 /* Writes the rules into memory. `counts`: nobody reads them. */
@@ -534,6 +565,8 @@ static int body_write(struct writer *writer, const struct ks_plan *plan, bool co
 	writer->out = writer->clauses.out = file.out;
 	writer->counts = counts;
 	rules_write(writer, plan);
+	if (counts)
+		writer->clauses.failed |= passing_settle(writer->import) != 0;
 	if (!counts) {
 		writer->clauses.failed |= changes_note(writer->import) != 0;
 		if (writer->import->mss)

@@ -54,6 +54,7 @@ IPTABLES = ('*filter\n:INPUT {} [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT DROP [0:0]\n
 
 @pytest.mark.parametrize('lines, sets', [
     ('create s hash:ip\nadd s 192.0.2.1\n', 'deny to self source 192.0.2.1'),
+    ('create s hash:ip timeout 60\nadd s 192.0.2.1 timeout 0\n', 'deny to self source @d_s'),
     ('create s hash:ip timeout 60\nadd s 192.0.2.1 timeout 9\n', 'deny to self source @d_s'),
     ('', 'deny to self'),
 ])
@@ -442,3 +443,19 @@ def test_iptables_chances(keepstate, chance):
             f'-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n-A c -m {chance} -j RETURN\n-A c -m {chance} -j DROP\nCOMMIT\n')
     policy = keepstate('import', 'iptables-save', '-', stdin=text.encode()).stdout
     assert re.search('^deny to self  # 8\n(.*\n)*allow to self tcp port 22', policy, re.M), policy
+
+
+def test_iptables_sets_that_pass(keepstate):
+    """An entry that ends by itself stays nowhere where it lets pass, and everywhere where it denies."""
+    sets = 'create s hash:ip timeout 300\nadd s 192.0.2.1 timeout 9\nadd s 192.0.2.2 timeout 0\n'
+    rules = ('-A INPUT -p tcp --dport 80 -m set --match-set s src -j DROP\n-A INPUT -p tcp --dport 443 -m set ! --match-set s src -j DROP\n'
+             '-A INPUT -p tcp --dport 22 -m set --match-set s src -j ACCEPT\n-A INPUT -p udp -m set ! --match-set s src -j ACCEPT\n')
+    policy = keepstate('import', 'iptables-save', '-', stdin=(sets + IPTABLES.format('DROP', rules)).encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    assert 'set d_s { 192.0.2.2 } dynamic, timeout 5m\n' in policy
+    assert [re.sub('  #.*', '', line) for line in policy.splitlines() if ' source ' in line] == [
+        'deny to self tcp port 80 source { @d_s, 192.0.2.1 }', 'deny to self tcp port 443 source not @d_s',
+        'allow to self tcp port 22 source @d_s', 'allow to self udp source not { @d_s, 192.0.2.1 }']
+    denies = IPTABLES.format('ACCEPT', '-A INPUT -m set --match-set s src -j DROP\n')
+    policy = keepstate('import', 'iptables-save', '-', stdin=(sets + denies).encode()).stdout
+    assert 'set d_s { 192.0.2.1, 192.0.2.2 } dynamic, timeout 5m\n' in policy  # whence it may be taken out

@@ -317,3 +317,20 @@ def test_nft_chances(keepstate, first, second):
             f'tcp dport 22 accept\n\t}}\n\tchain c {{\n{first} return\n{second} drop\n\t}}\n}}\n')
     policy = keepstate('import', 'nft', '-', stdin=text.encode()).stdout
     assert re.search('^deny to self  # 9\n(.*\n)*allow to self tcp port 22', policy, re.M), policy
+
+
+@pytest.mark.parametrize('timeout, entry, kept, denied', [
+    ('', '192.0.2.1', '{ 192.0.2.1 } dynamic', '@d_s'),
+    ('', '192.0.2.1 timeout 1h expires 59m', '{  } dynamic', '{ @d_s, 192.0.2.1 }'),
+    ('timeout 1h30m\n', '192.0.2.1', '{  } dynamic, timeout 1h30m', '{ @d_s, 192.0.2.1 }'),
+])
+def test_nft_sets_that_pass(keepstate, timeout, entry, kept, denied):
+    """Entries that end by themselves let nothing pass here."""
+    text = (f'table inet f {{\n\tset s {{\ntype ipv4_addr\nflags timeout\n{timeout}elements = {{ {entry} }}\n\t}}\n\tchain b {{\n'
+            'type filter hook input priority filter; policy accept;\nct state established accept\nip saddr @s tcp dport 22 accept\n'
+            'ip saddr @s drop\n\t}\n}\n')
+    policy = keepstate('import', 'nft', '-', stdin=text.encode()).stdout
+    keepstate('check', '-', stdin=policy.encode())
+    assert f'set d_s {kept}\n' in policy
+    assert 'allow to self tcp port 22 source @d_s family ipv4' in policy
+    assert f'deny to self source {denied} family ipv4' in policy
