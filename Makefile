@@ -5,7 +5,7 @@ PAGE   ?= 1
 PREFIX ?= /usr/local
 BUILDER = $(shell command -v ninja || echo ninja)
 
-.PHONY: all deps demo test coverage bench install uninstall clean help
+.PHONY: all deps demo test lint coverage bench install uninstall clean help
 
 all: deps $(BUILD)/build.ninja
 	@$(BUILDER) -C $(BUILD)
@@ -27,6 +27,11 @@ demo:
 test:
 	@tools/deps build test
 	@tools/run-tests --build $(BUILD)
+
+# Before a change is sent: all checks of the sources, where the linter and two compilers read only what differs from the main branch.
+lint:
+	@tools/deps build test
+	@tools/run-tests --build $(BUILD) --changed check
 
 # How much of the code the unit tests and scenarios run: a figure that nothing depends on, so `make test` does without it.
 coverage: all
@@ -55,6 +60,7 @@ help:
 	@echo 'make           build in $(BUILD)/ (installs what is missing, with apt)'
 	@echo 'make demo      see it work: a LAN, a gateway, a server, real traffic'
 	@echo 'make test      build and run every test; the last line counts them'
+	@echo 'make lint      the checks of the sources alone, of what a branch changes: before it is sent'
 	@echo 'make coverage  count the lines that unit tests and scenarios run'
 	@echo 'make bench     measure it beside nftables and no firewall'
 	@echo 'make install   install below PREFIX ($(PREFIX)); DESTDIR is honoured'

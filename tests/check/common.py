@@ -2,6 +2,7 @@
 """Shared by the checks: which files are ours, how they are compiled, and how a check ends."""
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -14,6 +15,8 @@ SKIPPED = 77  # exit code, as meson knows it
 
 # Folders that a check does not hold to its rule yet. Take out what is clean; the aim is that all are empty.
 NOT_YET = {}
+
+INCLUDE = re.compile(r'^\s*#\s*include "([^"]+)"', re.MULTILINE)
 
 
 def is_held(path, rule):
@@ -76,6 +79,37 @@ def ours(build, name):
     path = (Path(build) / name).resolve()
     is_ours = path.is_relative_to(ROOT) and not path.is_relative_to(Path(build).resolve())
     return path.relative_to(ROOT) if is_ours else None
+
+
+def git(*words):
+    return subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True, check=False)
+
+
+def changed_files(revision=None):
+    """The files that differ from where this branch left the revision, or the main branch: committed, not yet, or not yet added."""
+    revisions = [revision] if revision else ["main@{upstream}", "origin/main", "main"]
+    bases = [git("merge-base", "HEAD", one) for one in revisions]
+    base = next((done.stdout.strip() for done in bases if done.returncode == 0), None)
+    if not base:
+        sys.exit(f"--changed: no branch with {' or '.join(revisions)}: expected --changed=REVISION")
+    names = git("diff", "--name-only", base).stdout + git("ls-files", "-o", "--exclude-standard").stdout
+    return {Path(name) for name in names.splitlines()}
+
+
+def chosen(build):
+    """The compilations that a check reads: all, or with --changed[=REVISION] those of changed files, and of files that include one."""
+    found = compilations(build)
+    words = [word for word in sys.argv if word.partition("=")[0] == "--changed"]
+    if not words:
+        return found
+    changed = changed_files(words[-1].partition("=")[2])
+    return [one for one in found if one[0] in changed or not changed.isdisjoint(included(one[0]))]
+
+
+def included(path):
+    """The files that a file includes itself: written from the root, or from its own folder."""
+    for name in INCLUDE.findall((ROOT / path).read_text()):
+        yield from (Path(name), path.parent / name)
 
 
 def compilations(build):

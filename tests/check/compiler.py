@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Has another compiler read everything that runs in user space, the core included, with all warnings as errors.
 
-  compiler.py BUILD COMPILER
+  compiler.py BUILD COMPILER [--changed[=REVISION]]
 
+--changed: only what differs from the main branch, or from the revision, and what includes such a file.
 The flags are those of the build, with more warnings. Nothing is generated: what a compiler sees only as it optimises is
 seen by the build itself.
 """
@@ -27,7 +28,7 @@ def main():
         return subprocess.run(command, cwd=build, capture_output=True, text=True, check=False).stderr
 
     found = set()
-    for line in "".join(common.at_once(read, common.compilations(build))).splitlines():
+    for line in "".join(common.at_once(read, common.chosen(build))).splitlines():
         # A header of a folder that is not clean yet may be included by one that is.
         if (match := FINDING.match(line)) and (path := common.ours(build, match[1])):
             if common.is_held(path, "conversions") or "conversion" not in match[3]:

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Runs clang-tidy-19, with the list of .clang-tidy, over everything that runs in user space, the core included.
 
-  lint.py BUILD [--deep]
+  lint.py BUILD [--deep] [--changed[=REVISION]]
 
 The analyzer gives up on a function after NODES states of it, a tenth of its default: it finds the same in a tenth of
 the time, but where a function is very long. --deep leaves it all the time that it wants, some minutes.
+--changed: only what differs from the main branch, or from the revision, and what includes such a file.
 """
 import re
 import subprocess
@@ -28,7 +29,7 @@ def main():
                               capture_output=True, text=True, check=False)
         return done.stdout
 
-    paths = [path for path, _ in common.compilations(build) if common.is_held(path, "lint")]
+    paths = [path for path, _ in common.chosen(build) if common.is_held(path, "lint")]
     found = set()
     for line in "".join(common.at_once(examine, [paths[at:at + BATCH] for at in range(0, len(paths), BATCH)])).splitlines():
         if (match := FINDING.match(line)) and (path := common.ours(build, match[1])):
