@@ -285,6 +285,11 @@ const struct ks_frame *ks_engine_resume(struct ks_engine *engine, struct ks_insp
 	return frame;
 }
 
+__u64 ks_engine_reported(const struct ks_engine *engine)
+{
+	return engine->reported;
+}
+
 bool ks_engine_holds(const struct ks_engine *engine, __u64 tag)
 {
 	return ks_held_pool_has(engine->held, tag);

@@ -186,6 +186,9 @@ const __u8 *ks_engine_output(const struct ks_engine *engine, __u32 *length);
  */
 int ks_engine_error(const struct ks_engine *engine);
 
+/* How many packets were reported for the log since the engine was made. */
+__u64 ks_engine_reported(const struct ks_engine *engine);
+
 /* The engine as the core sees it: for ks_rule_compare() and other functions of the core that take a home. */
 struct ks_env *ks_engine_env(struct ks_engine *engine);
 

@@ -423,9 +423,10 @@ void env_count_flow(struct ks_env *env, const struct ks_flow *flow)
 	count->bytes += ks_flow_bytes(flow, 0) + ks_flow_bytes(flow, 1);
 }
 
-/* The caller of ks_engine_inspect() gets the whole inspection, so there is nobody to tell. */
+/* The caller of ks_engine_inspect() gets the whole inspection, so it is only told that there was a report. */
 void env_event(struct ks_env *env, const struct ks_inspection *insp)
 {
+	ks_engine_of(env)->reported++;
 }
 
 #define ALL_KINDS ((1U << KS_EVENT_KINDS) - 1)

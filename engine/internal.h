@@ -37,6 +37,7 @@ struct ks_engine {
 	__u32 length; /* of that array: ks_table_length() */
 	size_t mapped; /* bytes at `buckets`; 0: another engine's */
 	__u64 now;
+	__u64 reported; /* packets that were reported: ks_engine_reported() */
 	__s64 wall; /* ks_engine_set_wall() */
 	struct ks_schedule schedules[KS_SCHEDULES_MAX];
 	__u64 schedules_since, schedules_known; /* when they were told, and until when they are good (schedules.c) */

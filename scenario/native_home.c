@@ -106,11 +106,13 @@ static void fragments_resume(struct native_home *home, struct ks_passage *passag
 static int native_inspect(void *self, const struct ks_frame *frame, struct ks_passage *passage)
 {
 	struct native_home *home = self;
+	const __u64 reported = ks_engine_reported(home->engine);
 	__u8 head[KS_HEAD_SIZE] = { 0 };
 
 	memset(passage, 0, offsetof(struct ks_passage, output));
 	ks_engine_set_random(home->engine, ks_home_random(home->packets++));
 	ks_engine_inspect(home->engine, frame, false, &passage->insp);
+	passage->unreported = ks_engine_reported(home->engine) == reported;
 	if (passage->insp.verdict.action == KS_ALLOW || passage->insp.verdict.action == KS_BYPASS) {
 		const __u8 *output = ks_engine_output(home->engine, &passage->output_len);
 

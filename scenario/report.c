@@ -39,6 +39,21 @@ enum ks_answer ks_answer_kind(const struct ks_passage *passage)
 	return proto == KS_PROTO_TCP ? KS_ANSWER_RST : KS_ANSWER_ICMP;
 }
 
+int ks_logs_of(const struct ks_passage *passage)
+{
+	const struct ks_inspection *insp = &passage->insp;
+
+	if (passage->unreported)
+		return 0;
+	return (insp->verdict.log ? KS_LOGS_RULE : 0) | (insp->verdict.staged_log ? KS_LOGS_STAGED : 0);
+}
+
+static void logs_describe(int logs, char *text)
+{
+	text_add(text, "%s%s%s", logs & KS_LOGS_RULE ? " log rule" : "", logs & KS_LOGS_STAGED ? " log staged" : "",
+		 logs ? "" : " log none");
+}
+
 static void expected_describe(const struct ks_expect *expect, char *text)
 {
 	text_add(text, "%s", ks_action_name((unsigned)expect->action));
@@ -57,6 +72,8 @@ static void expected_describe(const struct ks_expect *expect, char *text)
 	if (expect->staged >= 0)
 		text_add(text, " staged %s",
 			 expect->staged == KS_STAGED_NONE ? "none" : ks_action_name((unsigned)expect->staged));
+	if (expect->logs >= 0)
+		logs_describe(expect->logs, text);
 	if (expect->answer >= 0)
 		text_add(text, " answer %s", answer_name((enum ks_answer)expect->answer));
 }
@@ -125,6 +142,8 @@ void ks_passage_describe(const struct ks_runner *runner, const struct ks_step *s
 	result->expected[0] = result->why[0] = '\0';
 	expected_describe(&step->expect, result->expected);
 	ks_passage_text(runner->policy, &result->passage, result->got);
+	if (step->expect.logs >= 0)
+		logs_describe(ks_logs_of(&result->passage), result->got);
 	leaving_describe(step, frame, result);
 	why_describe(runner->policy, &result->passage.insp, result->why);
 }

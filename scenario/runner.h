@@ -20,6 +20,9 @@ struct ks_runner {
 /* The kind of answer that a passage brought. */
 enum ks_answer ks_answer_kind(const struct ks_passage *passage);
 
+/* KS_LOGS_* of the rules that have the packet written to the log. */
+int ks_logs_of(const struct ks_passage *passage);
+
 /*
  * Returns what is wrong with a packet that was let through, as it leaves: a translation
  * has broken it, or it is not as the step expects. NULL if nothing is wrong.

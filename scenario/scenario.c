@@ -87,7 +87,8 @@ static bool passage_fits(const struct ks_runner *runner, const struct ks_passage
 	       reason_fits(expect->reason, insp->verdict.reason) && (expect->dir < 0 || insp->dir == expect->dir) &&
 	       (expect->answer < 0 || expect->answer == (int)ks_answer_kind(passage)) &&
 	       (expect->resumes < 0 || expect->resumes == (int)passage->resumed) &&
-	       rule_fits(runner, passage, expect) && staged_fits(runner, passage, expect);
+	       rule_fits(runner, passage, expect) && staged_fits(runner, passage, expect) &&
+	       (expect->logs < 0 || expect->logs == ks_logs_of(passage));
 }
 
 /* Checks a packet that was let through as it leaves, and hands it to its receiver. */

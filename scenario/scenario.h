@@ -24,6 +24,7 @@ struct ks_passage {
 	struct ks_inspection insp;
 	__u8 answer[KS_REJECT_MAX]; /* the frame that a reject sends back */
 	__u32 answer_len; /* 0: nothing */
+	bool unreported; /* the log was not told of it; false where the home cannot tell */
 	__u32 resumed; /* fragments that were held and went on behind it */
 	const char *resumed_fault; /* a fault of one of them as it leaves; NULL without one */
 	__u32 output_len; /* the frame as it leaves; 0: it does not */

@@ -21,6 +21,7 @@ void ks_expect_init(struct ks_expect *expect)
 		.answer = -1,
 		.rule_line = -1,
 		.staged = -1,
+		.logs = -1,
 		.as.id = -1,
 		.quoting.id = -1,
 		.ttl = -1,
@@ -115,6 +116,23 @@ static int staged_parse(struct ks_reader *reader, struct ks_expect *expect)
 		return ks_reader_expected(reader, "allow, deny, reject or none");
 	expect->staged = KS_STAGED_NONE;
 	return 0;
+}
+
+/* Both rules may log a packet: the word stands for each then. */
+static int log_parse(struct ks_reader *reader, struct ks_expect *expect)
+{
+	static const struct {
+		const char *name;
+		int logs;
+	} words[] = { { "none", 0 }, { "rule", KS_LOGS_RULE }, { "staged", KS_LOGS_STAGED } };
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(words); i++) {
+		if (ks_reader_accept_word(reader, words[i].name)) {
+			expect->logs = KS_MAX(expect->logs, 0) | words[i].logs;
+			return 0;
+		}
+	}
+	return ks_reader_expected(reader, "rule, staged or none");
 }
 
 /* "*", "40000", "1024-65535" or "!40000". */
@@ -290,6 +308,8 @@ static int expect_word_parse(struct ks_reader *reader, struct ks_expect *expect)
 		return answer_parse(reader, expect);
 	if (ks_reader_accept_word(reader, "staged"))
 		return staged_parse(reader, expect);
+	if (ks_reader_accept_word(reader, "log"))
+		return log_parse(reader, expect);
 	if (ks_reader_accept_word(reader, "original")) {
 		expect->dir = KS_ORIGINAL;
 		return 0;
@@ -302,8 +322,9 @@ static int expect_word_parse(struct ks_reader *reader, struct ks_expect *expect)
 		expect->class = ks_class_from_name(ks_reader_next(reader)->text);
 		return 0;
 	}
-	return ks_reader_expected(reader, "a class (new, established, related, invalid, untracked), \"a reason\", "
-					  "state, rule, answer, staged, original, reply, as, quoting, payload or same");
+	return ks_reader_expected(reader,
+				  "a class (new, established, related, invalid, untracked), \"a reason\", "
+				  "state, rule, answer, staged, log, original, reply, as, quoting, payload or same");
 }
 
 int ks_expect_parse(struct ks_reader *reader, struct ks_expect *expect)

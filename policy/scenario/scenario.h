@@ -225,6 +225,10 @@ struct ks_ends_pattern {
 
 #define KS_STAGED_NONE KS_ACTION_MAX
 
+/* The rules that have a packet written to the log: the one that decided, a staged one. */
+#define KS_LOGS_RULE 1
+#define KS_LOGS_STAGED 2
+
 /* The expectation of a packet; -1 where it expects nothing. */
 struct ks_expect {
 	int action; /* enum ks_action: always given, allow by default */
@@ -233,6 +237,7 @@ struct ks_expect {
 	int rule_line; /* line of the rule that decided or made the flow, 0: the default deny */
 	const char *rule_label; /* or its label */
 	int staged; /* enum ks_action of the staged rule that would have decided, KS_STAGED_NONE: there is none */
+	int logs; /* KS_LOGS_* of each rule that logs it; 0: none does */
 
 	/* of the packet as it leaves */
 	bool same; /* no byte is changed */
