@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The keyed hash of flows; see hash.c. */
+/* The keyed hash of flows; see sip.h. */
 #ifndef KS_CORE_TABLE_HASH_H
 #define KS_CORE_TABLE_HASH_H
 
