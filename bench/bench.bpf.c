@@ -15,6 +15,9 @@
  * bare_forward is a router in XDP that keeps no state, as xdp-tools' xdp-forward is one: a lookup of the route for every packet, and on
  * to the driver of the interface that it leads to.
  *
+ * bare_drop refuses without asking anything: it reads the headers, hashes them under a secret as Keepstate does, looks at one line of a table
+ * as large as that of the tags of 262,144 states, and counts for its CPU. Whoever knows flows, and drops what is of none, does that much.
+ *
  * bench_generate makes live frames for the gateway, bench_count counts and
  * drops what came through.
  */
@@ -24,6 +27,7 @@
 
 #include "bpf/maps.h"
 #include "core/table/flow.h"
+#include "core/table/sip.h"
 #include "core/header/checksum.h"
 #include "core/header/packet.h"
 #include "bench/flows.h"
@@ -35,6 +39,12 @@
 #define IPV4_TTL_AT 8
 #define IPV4_SUM_AT 10
 #define IPV4_DST_AT 16
+
+#define BARE_LINES 65536U /* a power of two */
+
+struct bare_tags {
+	__u64 word[2];
+};
 
 struct peer_state {
 	struct bpf_spin_lock lock;
@@ -55,6 +65,10 @@ struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 1); __type(key, st
 	 __type(value, struct peer_state); } bench_peer SHARED SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_DEVMAP_HASH); __uint(max_entries, 16); __type(key, __u32); __type(value, __u32); }
 	bare_devices SHARED SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, BARE_LINES); __type(key, __u32);
+	 __type(value, struct bare_tags); } bare_table SHARED SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, __u64); }
+	bare_dropped SHARED SEC(".maps");
 /* clang-format on */
 
 #define LANES_MAX 64U
@@ -68,6 +82,7 @@ __u64 bench_lane[LANES_MAX][LANE_WORDS] SHARED = {}; /* random sequences, each a
 __u8 bench_reply SHARED = 0; /* packets go to the opener */
 __be32 bench_outer SHARED = 0; /* ... who is known by this address to those who answer; 0: by his own */
 __u64 bench_state SHARED = 1; /* of the random sequence */
+__u64 bare_secret[2] SHARED = { 0x0123456789abcdefULL, 0xfedcba9876543210ULL };
 __u32 bench_device SHARED = 0; /* where generated frames go */
 __u8 bench_template[BENCH_FRAME] SHARED = {}; /* of generated frames */
 __u8 bench_fixed SHARED = 0; /* generated SYNs go where the template says, from any address of its network of 16 bits */
@@ -294,6 +309,26 @@ int bare_forward(struct xdp_md *xdp)
 	__builtin_memcpy(data, fib.dmac, sizeof(fib.dmac));
 	__builtin_memcpy(data + sizeof(fib.dmac), fib.smac, sizeof(fib.smac));
 	return (int)bpf_redirect_map(&bare_devices, fib.ifindex, 0);
+}
+
+PROGRAM("xdp")
+int bare_drop(struct xdp_md *xdp)
+{
+	struct ks_flow_key key = {};
+	const struct bare_tags *tags;
+	__u32 line, first = 0;
+	__u64 hash, *dropped;
+
+	if (peer_key((void *)(long)xdp->data, (void *)(long)xdp->data_end, &key) < 0)
+		return XDP_PASS;
+	hash = ks_sip_hash(&key, bare_secret[0], bare_secret[1]);
+	line = (__u32)hash & (BARE_LINES - 1);
+	tags = bpf_map_lookup_elem(&bare_table, &line);
+	dropped = bpf_map_lookup_elem(&bare_dropped, &first);
+	if (!tags || !dropped || ks_load_relaxed(&tags->word[0]) == hash || ks_load_relaxed(&tags->word[1]) == hash)
+		return XDP_PASS;
+	++*dropped;
+	return XDP_DROP;
 }
 
 PROGRAM("xdp")

@@ -28,6 +28,7 @@ struct bench_opts {
 	bool reply; /* frames go the other way */
 	bool summed; /* datagrams have a checksum: of the first 65,536 flows, a right one */
 	bool sustain; /* connections: go on when nothing comes back, and tell how many were made in every second; frames: at --rate */
+	bool bare; /* sink: by the least that a filter does */
 	const char *device;
 	const char *address;
 	const char *from;

@@ -17,6 +17,7 @@ NFT_EARLY = ("""table inet bench_early {
 }
 """, "")
 
+BARE = "a bare program in XDP"
 
 TRIES = 8
 
@@ -44,9 +45,9 @@ def seconds_of(lab, flows, count):
     raise RuntimeError(f"frames were lost on the way, {TRIES} times in a row")
 
 
-def generator(lab, flows, count):
-    """Seconds of the flood alone, dropped by a program of a few instructions."""
-    sink = lab.start("gateway", lab.bench.command("sink", device="wan0"))
+def generator(lab, flows, count, bare=False):
+    """Seconds of the flood alone, dropped by a program of a few instructions or, `bare`, by the least that a filter does."""
+    sink = lab.start("gateway", lab.bench.command("sink", device="wan0", bare=bare))
     try:
         return seconds_of(lab, flows, count)
     finally:
@@ -74,18 +75,20 @@ def measure(bench, out):
     kinds = {"nftables, forward": ("nftables", NO_MORE), "nftables, prerouting raw": ("nftables", NFT_EARLY), "tc": ("keepstate", NO_MORE),
              "XDP": ("keepstate", XDP)}
     for flows in (1000, 65536):
-        rates, whole, alone = {name: [] for name in kinds}, [], []
+        rates, whole, alone, bare = {name: [] for name in kinds}, [], [], []
         with Lab(bench) as lab:
             for _ in range(bench.runs):
                 base = generator(lab, flows, count)
                 alone.append(count / base)
+                bare.append(count / max(generator(lab, flows, count, bare=True) - base, 1e-9))
                 for name, (kind, more) in kinds.items():
                     with lab.firewall(kind, more=more):
                         seconds = (own if kind == "keepstate" else seconds_of)(lab, flows, count)
                     rates[name].append(count / max(seconds - base, 1e-9))
                     whole += [count / seconds] if name == "XDP" else []
+        rates[BARE] = bare
         for ours in ("tc", "XDP"):
-            for peer in ("nftables, forward", "nftables, prerouting raw"):
+            for peer in ("nftables, forward", "nftables, prerouting raw", *([BARE] if ours == "XDP" else [])):
                 out.rate(f"denied flood of {flows:,} sources, {ours}", "packets/s", rates[ours], peer, rates[peer])
         out.note(f"Denied flood of {flows:,} sources: the generator alone makes {sorted(alone)[len(alone) // 2] / 1e6:.2f} M packets/s on "
                  f"the core, which are taken off; with XDP both together {sorted(whole)[len(whole) // 2] / 1e6:.2f} M/s.")

@@ -156,15 +156,16 @@ int bench_sink(const struct bench_opts *opts)
 {
 	unsigned device = opts->device ? if_nametoindex(opts->device) : 0;
 	struct bench_programs programs = { 0 };
-	int err;
+	int err, program;
 
 	if (!device)
 		return bench_fail(-EINVAL, "sink needs --device");
 	err = bench_programs_init(&programs, BENCH_HOOK_XDP, 1);
 	if (err)
 		return bench_fail(err, "cannot load the counter");
-	err = bpf_xdp_attach((int)device, bpf_program__fd(programs.skeleton->progs.bench_count), XDP_FLAGS_DRV_MODE,
-			     NULL);
+	program =
+		bpf_program__fd(opts->bare ? programs.skeleton->progs.bare_drop : programs.skeleton->progs.bench_count);
+	err = bpf_xdp_attach((int)device, program, XDP_FLAGS_DRV_MODE, NULL);
 	if (err) {
 		bench_fail(err, "%s", opts->device);
 	} else {

@@ -30,7 +30,9 @@ static const struct {
 	{ "flood", bench_flood, "send --count frames of --flows flows by --device (live frames)" },
 	{ "siege", bench_siege, "send --rate frames a second of an --attack to --address and --port for --seconds" },
 	{ "echo", bench_echo, "send UDP datagrams to --port back until standard input ends" },
-	{ "sink", bench_sink, "count and drop such frames on --device until standard input ends" },
+	{ "sink", bench_sink,
+	  "count and drop such frames on --device until standard input ends; with --bare as the least that a filter "
+	  "does" },
 	{ "forward", bench_forward,
 	  "route frames between the interfaces of --device by XDP until standard input ends" },
 	{ "gro", bench_gro, "turn receive offload of --device on, so that a veth takes redirected frames" },
@@ -65,6 +67,7 @@ static const struct {
 	BOOL(reply),
 	BOOL(summed),
 	BOOL(sustain),
+	BOOL(bare),
 	TEXT(device),
 	TEXT(address),
 	TEXT(from),
