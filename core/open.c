@@ -180,7 +180,7 @@ static __u32 flow_insert(struct ks_env *env, struct ks_inspection *insp)
 	__u32 reason;
 
 	insp->flow.after.alias[KS_ORIGINAL] = insp->opening.alias[KS_ORIGINAL];
-	insp->flow.after.alias[KS_REPLY] = insp->opening.alias[KS_REPLY];
+	ks_nat_name(insp);
 	insp->flow.after.helper = insp->opening.helper;
 	if (insp->opening.mapped)
 		insp->flow.after.flags |= KS_FLOW_MAPPED;
@@ -272,6 +272,10 @@ static ks_inline __u32 reopen_flow(struct ks_env *env, const struct ks_config *c
 	ks_track_open(env, config, insp);
 	insp->flow.after.alias[0] = insp->flow.before.alias[0];
 	insp->flow.after.alias[1] = insp->flow.before.alias[1];
+	if (ks_flow_has_outer(&insp->flow.key)) {
+		insp->flow.after.outer.addr = insp->flow.before.outer.addr;
+		insp->flow.after.outer.port = insp->flow.before.outer.port;
+	}
 	insp->flow.after.helper = insp->flow.before.helper;
 	insp->flow.after.flags |= insp->flow.before.flags & (KS_FLOW_MAPPED | KS_FLOW_MASQUERADED);
 	reason = ks_nat_translate(env, insp);

@@ -79,7 +79,7 @@ static __u32 source_rename(struct ks_env *env, const struct ks_config *config, s
 
 	if (reason)
 		return reason;
-	after->alias[KS_REPLY] = insp->opening.alias[KS_REPLY];
+	ks_nat_name(insp);
 	after->flags &= (__u8) ~(KS_FLOW_MAPPED | KS_FLOW_MASQUERADED);
 	after->flags |=
 		(insp->opening.mapped ? KS_FLOW_MAPPED : 0) | (insp->opening.masqueraded ? KS_FLOW_MASQUERADED : 0);

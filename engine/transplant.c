@@ -132,6 +132,19 @@ static unsigned limits_take(struct ks_engine *engine, const struct ks_transplant
 	return KS_FLOW_LIMIT_PENDING | KS_FLOW_LIMIT_PACED;
 }
 
+/* Notes the name in the flow, too, as one does that opens. */
+static void outer_note(const struct ks_transplant *transplant, struct ks_flow *flow)
+{
+	const struct ks_flow_key *name = &transplant->alias_key[KS_REPLY];
+	unsigned end = ks_flow_orig_side(&transplant->alias[KS_REPLY]);
+
+	if (!ks_flow_has_outer(&transplant->key))
+		return;
+	flow->outer.addr = 0;
+	if (flow->alias[KS_REPLY])
+		ks_flow_note_outer(flow, &name->addr[end], name->port[end]);
+}
+
 int ks_engine_transplant(struct ks_engine *engine, const struct ks_transplant *transplant)
 {
 	__u32 slots[2] = { 0, 0 };
@@ -149,6 +162,7 @@ int ks_engine_transplant(struct ks_engine *engine, const struct ks_transplant *t
 			entry.after.limits |= limits_take(engine, transplant) & KS_FLOW_LIMIT_MASK;
 		entry.after.alias[KS_ORIGINAL] = slots[KS_ORIGINAL];
 		entry.after.alias[KS_REPLY] = slots[KS_REPLY];
+		outer_note(transplant, &entry.after);
 		err = entry_insert(engine, &entry);
 		if (err && entry.after.limits & KS_FLOW_LIMIT_COUNTED && !(transplant->flow.limits & ~KS_FLOW_RULED))
 			connection_count(engine, transplant, KS_TALLY_UNDO);

@@ -31,6 +31,7 @@ static const struct {
 	{ 1, KS_TABLE_LAYOUT, entry_keep },
 	{ 2, KS_TABLE_LAYOUT, entry_keep },
 	{ 3, KS_TABLE_LAYOUT, entry_keep },
+	{ 4, KS_TABLE_LAYOUT, NULL }, /* ks_flow.outer was zero */
 };
 
 static int read_shape(int fd, struct ks_table_shape *shape)

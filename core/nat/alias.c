@@ -84,6 +84,19 @@ static __u32 alias_read(struct ks_env *env, struct ks_inspection *insp, __u32 di
 	return KS_REASON_UNTRANSLATED;
 }
 
+/* Takes the originator's outer address and port from the flow itself. Returns false if they are not noted there. */
+static ks_inline bool outer_take(struct ks_inspection *insp)
+{
+	const struct ks_flow *flow = &insp->flow.before;
+
+	if (!ks_flow_has_outer(&insp->flow.key) || !flow->outer.addr)
+		return false;
+	insp->sent.src.w[3] = flow->outer.addr;
+	insp->sent.sport = flow->outer.port;
+	insp->translate |= KS_TRANSLATE_SRC;
+	return true;
+}
+
 /* The far side's name for the sender is the end of its alias that is not the receiver. */
 static inline __u32 alias_sender(const struct ks_inspection *insp, __u32 far)
 {
@@ -137,7 +150,7 @@ __u32 ks_nat_translate(struct ks_env *env, struct ks_inspection *insp)
 		if (dir == KS_ORIGINAL)
 			inner_port_take(insp, &insp->sent.sport, insp->from_high);
 	}
-	if (flow->alias[far]) {
+	if (flow->alias[far] && !(far == KS_REPLY && outer_take(insp))) {
 		reason = alias_read(env, insp, far);
 		if (reason)
 			return reason;

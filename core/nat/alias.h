@@ -64,6 +64,20 @@ static inline bool ks_nat_is_translated(const struct ks_flow *flow)
 	return flow->alias[KS_ORIGINAL] | flow->alias[KS_REPLY];
 }
 
+/* Gives insp->flow.after the name that was reserved for it as insp->sent's source, or none. */
+static inline void ks_nat_name(struct ks_inspection *insp)
+{
+	struct ks_flow *after = &insp->flow.after;
+
+	after->alias[KS_REPLY] = insp->opening.alias[KS_REPLY];
+	if (!ks_flow_has_outer(&insp->flow.key))
+		return;
+	if (after->alias[KS_REPLY])
+		ks_flow_note_outer(after, &insp->sent.src, insp->sent.sport);
+	else
+		after->outer.addr = 0;
+}
+
 /* Fills in insp->sent and insp->translate for a packet of the flow insp->flow.before. Returns 0 or a reason. */
 __u32 ks_nat_translate(struct ks_env *env, struct ks_inspection *insp);
 

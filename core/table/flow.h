@@ -12,6 +12,7 @@
 #define KS_CORE_TABLE_FLOW_H
 
 #include "core/address.h"
+#include "core/protocol.h"
 #include "core/state.h"
 #include "core/types.h"
 
@@ -127,8 +128,14 @@ struct ks_flow {
 			__u32 queries, answers; /* as many as count */
 			__u16 id[KS_DNS_PENDING]; /* of queries that wait for their answer ... */
 			__u8 pending; /* ... a bit for each that does */
-			__u8 zero[7];
+			__u8 zero[7]; /* where `outer` begins */
 		} dns;
+		struct { /* UDP of IPv4, whatever it carries: see ks_flow_has_outer() */
+			__u32 dns_own[6];
+			__u16 dns_pending;
+			__be16 port;
+			__be32 addr; /* 0: not noted */
+		} outer;
 		__u32 own[8]; /* the union as words */
 	};
 };
@@ -138,6 +145,11 @@ _Static_assert(__builtin_offsetof(struct ks_flow, flags) == __builtin_offsetof(s
 _Static_assert(__builtin_offsetof(struct ks_flow, state) == 4 && __builtin_offsetof(struct ks_flow, seen) == 8,
 	       "state, flags and zones are what one word has beside the version");
 _Static_assert(sizeof(struct ks_flow) == 88, "a flow and its key are two cache lines");
+_Static_assert(__builtin_offsetof(struct ks_flow, outer.port) > __builtin_offsetof(struct ks_flow, dns.pending),
+	       "a flow has both");
+_Static_assert(__builtin_offsetof(struct ks_flow, outer.port) / sizeof(__u64) ==
+		       __builtin_offsetof(struct ks_flow, outer.addr) / sizeof(__u64),
+	       "they are written as one word, so that nobody reads the port of another address");
 _Static_assert(KS_UDP_CLASSES <= 16, "a class is four bits");
 
 /*
@@ -183,6 +195,21 @@ static inline __u64 ks_flow_packets(const struct ks_flow *flow, __u32 dir)
 static inline bool ks_flow_is_shown(const struct ks_flow_key *key, const struct ks_flow *flow)
 {
 	return key->kind == KS_KIND_FLOW && flow->state != KS_STATE_NONE && flow->state != KS_STATE_ALIAS;
+}
+
+/*
+ * UDP of IPv4 has room for the outer address and port that the flow's alias[KS_REPLY] has, so that this is not read: each slot that
+ * a packet reads is a wait for memory. A flow that came from a table of before layout 5 has none noted.
+ */
+static inline bool ks_flow_has_outer(const struct ks_flow_key *key)
+{
+	return key->proto == KS_PROTO_UDP && key->family == KS_IPV4;
+}
+
+static inline void ks_flow_note_outer(struct ks_flow *flow, const struct ks_addr *addr, __be16 port)
+{
+	flow->outer.addr = addr->w[3];
+	flow->outer.port = port;
 }
 
 /* Makes `now`, in ns, the time on a flow's clock: ms modulo 2^32. Once a packet: a division costs as much as a hash. */

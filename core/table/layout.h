@@ -11,7 +11,7 @@
 #ifndef KS_CORE_TABLE_LAYOUT_H
 #define KS_CORE_TABLE_LAYOUT_H
 
-#define KS_TABLE_LAYOUT 4U
-#define KS_TABLE_LAYOUT_SUM 0xdfa6c502U
+#define KS_TABLE_LAYOUT 5U
+#define KS_TABLE_LAYOUT_SUM 0xcd766c1cU
 
 #endif

@@ -125,6 +125,39 @@ static void test_flow_is_another(void **state)
 	assert_int_equal(last.by_alias, 0);
 }
 
+/* A flow of UDP knows its outer endpoint itself: its packets do not wait for the alias, which somebody may hold. */
+static void test_flow_knows_its_name(void **state)
+{
+	struct ks_flow *flow;
+
+	assert_int_equal(udp(INNER, PORT, SERVER, 53), KS_REASON_OK_NEW);
+	flow = &env->buckets[last.flow.ref.bucket].slot[last.flow.ref.slot].flow;
+	assert_int_equal(flow->outer.addr, last.sent.src.w[3]);
+	assert_int_equal(flow->outer.port, ks_be16(PORT));
+	alias_find()->version++;
+	assert_int_equal(udp(INNER, PORT, SERVER, 53), KS_REASON_OK_NEW);
+	assert_int_equal(last.translate, KS_TRANSLATE_SRC);
+	assert_int_equal(last.sent.src.w[3], flow->outer.addr);
+	assert_int_equal(last.sent.sport, ks_be16(PORT));
+	assert_int_equal(last.sent.dport, ks_be16(53));
+}
+
+/* One that came from an older table does not, and asks its alias. */
+static void test_name_is_only_in_the_alias(void **state)
+{
+	struct ks_flow *flow;
+	__be32 outer;
+
+	assert_int_equal(udp(INNER, PORT, SERVER, 53), KS_REASON_OK_NEW);
+	flow = &env->buckets[last.flow.ref.bucket].slot[last.flow.ref.slot].flow;
+	outer = flow->outer.addr;
+	flow->outer.addr = 0;
+	flow->outer.port = 0;
+	assert_int_equal(udp(INNER, PORT, SERVER, 53), KS_REASON_OK_NEW);
+	assert_int_equal(last.sent.src.w[3], outer);
+	assert_int_equal(last.sent.sport, ks_be16(PORT));
+}
+
 /* An alias has no lifetime of its own: it goes with its flow. */
 static void test_goes_with_its_flow(void **state)
 {
@@ -150,9 +183,11 @@ static void test_nothing_stays_reserved(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_both_ways),	       TEST(test_untranslated),		  TEST(test_port_is_taken),
-		TEST(test_port_is_used),       TEST(test_flow_to_come),		  TEST(test_flow_is_another),
-		TEST(test_goes_with_its_flow), TEST(test_nothing_stays_reserved),
+		TEST(test_both_ways),		TEST(test_untranslated),
+		TEST(test_port_is_taken),	TEST(test_port_is_used),
+		TEST(test_flow_to_come),	TEST(test_flow_is_another),
+		TEST(test_flow_knows_its_name), TEST(test_name_is_only_in_the_alias),
+		TEST(test_goes_with_its_flow),	TEST(test_nothing_stays_reserved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,6 +99,8 @@ static void add_structures(void)
 		offsetof(struct ks_flow, sctp.offer),
 		offsetof(struct ks_flow, dccp.first),
 		offsetof(struct ks_flow, own),
+		offsetof(struct ks_flow, outer.port),
+		offsetof(struct ks_flow, outer.addr),
 		sizeof(struct ks_bucket),
 		offsetof(struct ks_bucket, joined),
 		offsetof(struct ks_bucket, seat),
