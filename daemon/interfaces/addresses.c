@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The address of each family that an interface's packets are masqueraded with:
- * the best one that the interface has at the moment (rank in kernel/netlink.h).
+ * the best one that the interface has at the moment (rank in kernel/netlink.h), and
+ * of equally good ones that in whose network the router is, as the kernel chooses.
  * When an interface loses an address, the flows that are translated to or from
  * it are ended, because nothing comes to it any more.
  */
@@ -28,29 +29,46 @@ struct address_scan_ctx {
 	struct best_addresses any; /* of the whole box */
 };
 
-static void take_better(struct best_addresses *addresses, const struct ks_interface_address *address)
+#define RANKS_OF_ONE 2 /* the router is in the network of the address, or not */
+
+/* Returns true if a router is in the network around an address. Zeros are no router. */
+static bool is_beside(const struct ks_interface_address *address, const struct ks_addr *router)
+{
+	struct ks_addr network = address->network, its = *router;
+
+	if (!(router->d[0] | router->d[1]))
+		return false;
+	ks_addr_mask(&network, address->family, address->length);
+	ks_addr_mask(&its, address->family, address->length);
+	return !memcmp(&network, &its, sizeof(its));
+}
+
+static void take_better(struct best_addresses *addresses, const struct ks_interface_address *address,
+			const struct ks_addr *router)
 {
 	unsigned at = address->family == KS_IPV6;
+	unsigned rank = RANKS_OF_ONE * address->rank + is_beside(address, router);
 
-	if (address->rank <= addresses->rank[at])
+	if (rank <= addresses->rank[at])
 		return;
-	addresses->rank[at] = address->rank;
+	addresses->rank[at] = rank;
 	addresses->best[at] = address->addr;
 }
 
 static void scan_address(const struct ks_interface_address *address, void *arg)
 {
+	static const struct ks_addr none;
 	struct address_scan_ctx *ctx = arg;
 	unsigned at = address->family == KS_IPV6;
 
-	take_better(&ctx->any, address);
+	take_better(&ctx->any, address, &none);
 	for (size_t i = 0; i < ctx->interfaces->count; i++) {
 		const struct ks_guarded *guarded = &ctx->interfaces->list[i];
 
 		if (!memcmp(&address->addr, &guarded->guard.address[at], sizeof(address->addr)))
 			ctx->found[i].kept[at] = true;
 		if (guarded->bearer == address->ifindex)
-			take_better(&ctx->found[i], address);
+			take_better(&ctx->found[i], address, &guarded->guard.gateway[at]);
 	}
 }
 

@@ -13,9 +13,14 @@
 #include "daemon/interfaces/zone_facts.h"
 #include "daemon/report.h"
 
-/* Answers that must not go by the best route leave by these routers. */
+/*
+ * Answers that must not go by the best route leave by these routers. Of an interface with several addresses, masquerade
+ * prefers the one beside its router.
+ */
 static void store_gateways(struct ks_interfaces *interfaces)
 {
+	bool changed = false;
+
 	for (size_t i = 0; i < interfaces->count; i++) {
 		struct ks_guarded *guarded = &interfaces->list[i];
 		struct ks_addr found[2] = { 0 };
@@ -26,7 +31,10 @@ static void store_gateways(struct ks_interfaces *interfaces)
 			continue;
 		memcpy(guarded->guard.gateway, found, sizeof(found));
 		ks_guarded_store(interfaces, guarded);
+		changed = true;
 	}
+	if (changed)
+		ks_addresses_refresh(interfaces);
 }
 
 void ks_routing_store(struct ks_interfaces *interfaces)

@@ -423,6 +423,27 @@ def test_address_changes(natlab, translate, watch):
     wait_for(lambda: seen_as(natlab.client, SERVER4) == WAN4, 30, "the first address again")
 
 
+def test_the_address_beside_the_router(natlab, translate):
+    """The modem has a network of its own, whose address came first: connections get the one that the provider routes back."""
+    modem = "192.168.100.2"
+    natlab.gateway.ip("addr", "del", f"{WAN4}/24", "dev", "wan0")
+    natlab.gateway.ip("addr", "add", f"{modem}/24", "dev", "wan0")
+    natlab.gateway.ip("addr", "add", f"{WAN4}/24", "dev", "wan0")
+    natlab.gateway.ip("route", "replace", "default", "via", ISP4)
+    natlab.server.ip("route", "add", f"{modem}/32", "via", WAN4)
+    try:
+        translate(MASQUERADE)
+        assert seen_as(natlab.client, SERVER4) == WAN4
+        natlab.gateway.ip("route", "replace", "default", "via", "192.168.100.1")
+        wait_for(lambda: seen_as(natlab.client, SERVER4) == modem, 30, "the address beside the other router")
+        natlab.gateway.ip("route", "replace", "default", "via", ISP4)
+        wait_for(lambda: seen_as(natlab.client, SERVER4) == WAN4, 30, "the address beside the first router")
+    finally:
+        natlab.gateway.ip("addr", "del", f"{modem}/24", "dev", "wan0")
+        natlab.gateway.ip("route", "replace", "default", "via", ISP4)
+        natlab.server.ip("route", "del", f"{modem}/32", "via", WAN4)
+
+
 def test_it_goes_on_without_the_daemon(natlab, translate, watch):
     """kill -9: translated flows go on, new ones are translated too; the next daemon takes them over."""
     gate = translate(MASQUERADE, f"forward from wan tcp port 8080 to {INNER4} port 80")
