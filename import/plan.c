@@ -164,8 +164,11 @@ static int entry_take(struct plan *plan, unsigned at, const struct ks_flat_entry
 	const bool unsure = step->kind != STEP_FIRST && is_conditional(&entry->piece.region, &asked->region, steady);
 	int err;
 
-	if (unsure && lets_pass(entry->verdict))
+	if (unsure && lets_pass(entry->verdict)) {
+		if (entry->rule)
+			((struct ks_import_rule *)entry->rule)->unsure = true;
 		return 0;
+	}
 	if (step->kind != STEP_FIRST)
 		ks_steady_note(plan->import, (entry->piece.region.out ^ asked->region.out) & steady);
 	err = region_restore(plan, step, &so_far->piece.region, steady, &entry->piece.region);
@@ -378,6 +381,40 @@ static void alters_find(struct ks_import *import)
 	}
 }
 
+static void passes_find(const struct ks_flat *flat)
+{
+	for (size_t i = 0; i < flat->count; i++) {
+		const struct ks_flat_entry *entry = &flat->list[i];
+
+		if (entry->rule && !(entry->verdict == KS_IMPORT_DROP || entry->verdict == KS_IMPORT_REJECT))
+			((struct ks_import_rule *)entry->rule)->passes = true;
+	}
+}
+
+/* Notes rules of which nothing is left, because no flow has its later packets and its answers pass for sure by them. */
+static int unsure_note(struct ks_import *import)
+{
+	int err = 0;
+
+	for (struct ks_import_chain *chain = import->chains; chain; chain = chain->next) {
+		bool unsure = false, passes = false;
+
+		for (const struct ks_import_rule *rule = chain->first; !err && rule; rule = rule->next) {
+			unsure |= rule->unsure;
+			passes |= rule->passes;
+			if (rule->next && rule->next->line == rule->line)
+				continue;
+			import->line = rule->line;
+			import->text = rule->text;
+			if (unsure && !passes)
+				err = ks_import_note(import, "left out: it lets later packets of a flow, or answers, "
+							     "pass by what is not known of them here");
+			unsure = passes = false;
+		}
+	}
+	return err;
+}
+
 int ks_plan_make(struct ks_import *import, struct ks_plan *plan)
 {
 	static const __u8 families[2] = { KS_IPV4, KS_IPV6 };
@@ -390,6 +427,7 @@ int ks_plan_make(struct ks_import *import, struct ks_plan *plan)
 	for (unsigned i = 0; !err && i < 2; i++) {
 		if (import->families[i])
 			err = family_plan(import, families[i], plan);
+		passes_find(&plan->filter[i]);
 	}
-	return err;
+	return err ? err : unsure_note(import);
 }

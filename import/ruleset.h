@@ -129,6 +129,8 @@ struct ks_import_rule {
 	struct ks_import_target target;
 	struct ks_field_change change[KS_FIELDS]; /* to what it matches, before its verdict */
 	unsigned changes;
+	bool unsure; /* it lets later packets, or answers, pass by what is not known of them here */
+	bool passes; /* flows pass by it here */
 	bool told; /* the policy has a change of this rule, or says why not */
 	struct ks_field_test test;
 	bool is_policy; /* it stands for the policy of a base */

@@ -65,6 +65,16 @@ static int parse_entries(struct ks_parser *p, const char *what, ks_list_fn *one,
 	return bad ? -EINVAL : 0;
 }
 
+/* Complains about a mark in front of a value, with a blank between them. */
+static int mark_complain(struct ks_parser *p)
+{
+	const struct ks_token mark = *ks_parser_next(p), *value = ks_parser_peek(p);
+
+	return ks_parser_error(p, &mark, 0, "'!' is no word of the language: expected 'not%s%.60s'",
+			       value->kind == KS_TOKEN_WORD ? " " : "",
+			       value->kind == KS_TOKEN_WORD ? value->text : "");
+}
+
 int ks_parse_list(struct ks_parser *p, const char *what, ks_list_fn *one, void *arg)
 {
 	const struct ks_token *token = ks_parser_peek(p);
@@ -90,6 +100,8 @@ int ks_parse_list(struct ks_parser *p, const char *what, ks_list_fn *one, void *
 				       ks_token_describe(token, buf, sizeof(buf)));
 	if (++p->values > KS_VALUES_MAX)
 		return ks_parser_error(p, token, 0, "the policy's lists have more than %u entries", KS_VALUES_MAX);
+	if (token->kind == KS_TOKEN_WORD && strcmp(token->text, "!") == 0)
+		return mark_complain(p);
 	ks_parser_next(p);
 	return one(p, arg);
 }

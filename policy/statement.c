@@ -210,6 +210,17 @@ static int one_zone_entry(struct ks_parser *p, void *arg)
 	return add_interface(p, &zone->interfaces, &token);
 }
 
+/* An entry of a zone that stands without braces is the only one. */
+static int alone_check(struct ks_parser *p)
+{
+	const struct ks_token first = *ks_parser_last(p), *next = ks_parser_peek(p);
+
+	if (first.kind != KS_TOKEN_WORD || next->kind != KS_TOKEN_WORD)
+		return 0;
+	return ks_parser_error(p, next, 0, "several entries of a zone stand in braces: expected '{ %.60s, %.60s }'",
+			       first.text, next->text);
+}
+
 int ks_parse_zone(struct ks_parser *p)
 {
 	struct ks_ast_zone zone = { 0 }, *list;
@@ -223,6 +234,7 @@ int ks_parse_zone(struct ks_parser *p)
 	zone.name = (struct ks_name){ .text = name.text, .place = name.place };
 	err = ks_parse_list(p, "an interface, 'network', 'address', 'mac', 'antispoof', 'challenge', 'mss' or 'mtu'",
 			    one_zone_entry, &zone);
+	err = err ? err : alone_check(p);
 	zone.broken = err != 0;
 	list = ks_arena_grow(p->scratch, p->ast->zones, p->ast->zone_count, sizeof(*list));
 	if (!list)

@@ -110,6 +110,11 @@ static void test_values(void **state)
 	static const struct complaint list[] = {
 		{ HERE USED "allow source admins\n", 6, 14, "'admins' is a set: expected '@admins'" },
 		{ "allow source admins\nset admins { 10.0.0.5 }\n", 1, 14, "'admins' is a set: expected '@admins'" },
+		{ HERE USED "allow source ! 10.0.0.1\n", 6, 14,
+		  "'!' is no word of the language: expected 'not 10.0.0.1'" },
+		{ HERE USED "allow from ! lan to wan\n", 6, 12, "'!' is no word of the language: expected 'not lan'" },
+		{ HERE USED "allow tcp port !\n", 6, 16, "'!' is no word of the language: expected 'not'" },
+		{ HERE USED "zone b eth9 eth8\n", 6, 13, "expected '{ eth9, eth8 }'" },
 		{ HERE USED "allow source !admins\n", 6, 14, "'!' is no word of the language: expected 'not @admins'" },
 		{ HERE USED "allow source !10.0.0.5\n", 6, 14, "expected 'not 10.0.0.5'" },
 		{ HERE USED "allow source lan\n", 6, 14, "'lan' is a zone: expected 'from lan' or 'to lan'" },
