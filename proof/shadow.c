@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "policy/value.h"
 #include "proof/condition.h"
 #include "proof/shadow_internal.h"
 #include "text/names.h"
@@ -265,8 +266,53 @@ static int taken_find(struct ks_shadow *shadow, const struct ks_shadowed *rule, 
 
 /* --- rules --- */
 
-/* A rule of which nothing is left. */
-static int never(struct ks_shadow *shadow, const struct ks_shadowed *rule)
+/* Returns true if a range is an address that the text says is the firewall's own. */
+static bool is_own(const struct ks_policy *policy, const struct ks_range *range, __u8 family)
+{
+	for (unsigned zone = 0; zone < KS_ZONE_MAX; zone++) {
+		const struct ks_addr *own = &policy->config.address[zone][family == KS_IPV6];
+		__u64 value[2];
+
+		ks_addr_to_value(own, family, value);
+		if (policy->config.addressed >> zone & 1 && (own->d[0] | own->d[1]) &&
+		    !ks_addr_is_on_link(own, family) && !ks_witness_is_lent(policy, own, family) &&
+		    !memcmp(range->lo, value, sizeof(value)) && !memcmp(range->hi, value, sizeof(value)))
+			return true;
+	}
+	return false;
+}
+
+/* Returns true if others have sent these packets in the firewall's own name: such ones are dropped before the rules. */
+static bool is_forged(const struct ks_shadow *shadow, const struct ks_region *region)
+{
+	const struct ks_spans *sources = &region->dim[KS_DIM_SRC];
+
+	for (__u32 i = 0; i < sources->count; i++) {
+		if (!is_own(shadow->policy, &sources->list[i], region->family))
+			return false;
+	}
+	return sources->count && !(region->from & 1ULL << KS_ZONE_SELF);
+}
+
+/* Returns 1 if all that is left of a rule is so; its first region is. */
+static int left_is_forged(struct ks_shadow *shadow, const struct ks_shadowed *rule)
+{
+	struct left left = { .wanted = KS_LEFT_MAX + 1 };
+	int err;
+
+	ks_cover_forget(&shadow->cover);
+	err = rule_left(shadow, rule, &everything, &left);
+	if (err || left.count > KS_LEFT_MAX)
+		return err;
+	for (unsigned i = 0; i < left.count; i++) {
+		if (!is_forged(shadow, &left.region[i]))
+			return 0;
+	}
+	return 1;
+}
+
+/* A rule of which nothing is left, or only what others forge. */
+static int never(struct ks_shadow *shadow, const struct ks_shadowed *rule, bool forged)
 {
 	struct ks_taken taken = { 0 };
 	struct ks_covers covers;
@@ -275,7 +321,7 @@ static int never(struct ks_shadow *shadow, const struct ks_shadowed *rule)
 	shadow->stats->never++;
 	covers_collect(shadow, rule, &covers);
 	if (covers.count) {
-		err = covers_reduce(shadow, rule, &everything, &covers);
+		err = forged ? 0 : covers_reduce(shadow, rule, &everything, &covers);
 		if (!err)
 			err = taken_find(shadow, rule, &everything, &covers, &taken);
 	}
@@ -381,14 +427,16 @@ static int rule_look(struct ks_shadow *shadow, const struct ks_shadowed *rule)
 	const struct ks_rule *entry = &shadow->policy->rules[shadow->space.claims[rule->first].entry];
 	struct left left = { .wanted = 1 };
 	unsigned parts = shadow->stats->parts;
-	int err;
+	int err, forged = 0;
 
 	ks_cover_forget(&shadow->cover);
 	err = rule_left(shadow, rule, &everything, &left);
-	if (err)
-		return err;
-	if (!left.count)
-		return never(shadow, rule);
+	if (!err && left.count && is_forged(shadow, &left.region[0]))
+		forged = left_is_forged(shadow, rule);
+	if (err || forged < 0)
+		return err ? err : forged;
+	if (!left.count || forged)
+		return never(shadow, rule, forged);
 	err = zones_check(shadow, rule, entry->from_zones, true);
 	if (!err)
 		err = zones_check(shadow, rule, entry->to_zones, false);

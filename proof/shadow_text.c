@@ -123,7 +123,8 @@ int ks_shadow_tell_never(struct ks_shadow *shadow, const struct ks_shadowed *rul
 		fputs("no packet meets all of its conditions", out);
 	} else {
 		fputs("no such packet comes to the rules: what the firewall sends to itself passes by no guarded "
-		      "interface, and a source that is multicast or a port 0 is dropped before",
+		      "interface, and a source that is multicast or, from others, its own, or a port 0 is dropped "
+		      "before",
 		      out);
 	}
 	return finish(shadow, rule->info, false, &file);
