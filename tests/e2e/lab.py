@@ -89,6 +89,13 @@ def pings_lost(summary):
     return max(0, sent - heard - 1)
 
 
+def goes_on(facts, blocks=0, late=0.5):
+    """Returns true if a connection that was followed (traffic.py) lived, and lost nothing that made it stall. A firewall holds no packet
+    back, it passes or drops: a block that is late though no packet was lost has waited for a processor.
+    """
+    return facts["error"] is None and facts["blocks"] > blocks and (facts["latest"] < late or facts["lost"] <= 0)
+
+
 def end_process(child, seconds=5):
     """Ends a process of ours: SIGTERM first, then SIGKILL."""
     if child.poll() is None:

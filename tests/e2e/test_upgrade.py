@@ -17,7 +17,7 @@ from pathlib import Path
 import hooks as raw_hooks
 import pytest
 from conftest import need
-from lab import KEEPSTATE, PATIENCE, end_process, pings_lost, uses_port, wait_for
+from lab import KEEPSTATE, PATIENCE, end_process, goes_on, pings_lost, uses_port, wait_for
 from wires import ALL, Plain, firewall_fixture, hooks, kinds, log_of, matches, net_fixture, put, reasons
 
 PINS = Path("/run/keepstate/bpf")
@@ -94,7 +94,7 @@ def test_an_upgrade_under_traffic_loses_nothing(net, firewall, builds, watch, se
     assert [facts["lost"] for facts in told.values()] == [0, 0], told
     assert pings_lost(pings) == 0, pings
     facts = watch.end(follower)
-    assert facts["error"] is None and facts["latest"] < 0.5, facts
+    assert goes_on(facts), facts
     assert watch.end(prober)["sent"] > 100
     assert watch.end(counter) == {"datagrams": 0, "connections": 0}
     counted = reasons(firewall)
@@ -255,7 +255,7 @@ def test_another_limit_keeps_states(net, firewall, builds, watch, limit):
     time.sleep(0.5)
     for follower in followers:
         facts = watch.end(follower)
-        assert facts["error"] is None and facts["blocks"] > 200 and facts["latest"] < 1, facts
+        assert goes_on(facts, 200, late=1), facts
     assert kinds(net.client, "192.0.2.10") == ALL
     assert kinds(net.server, "10.0.0.10") == set()
 
@@ -269,7 +269,7 @@ def test_another_limit_and_another_build(net, firewall, builds, watch):
     assert len(flows_of(firewall, follower.facts["port"])) == 1, "the state is gone"
     time.sleep(0.5)
     facts = watch.end(follower)
-    assert facts["error"] is None and facts["latest"] < 1, facts
+    assert goes_on(facts, late=1), facts
     end_process(follower)
 
 
@@ -315,7 +315,7 @@ def assert_all_go_on(firewall, watch, followers):
     for follower in followers:
         assert len(flows_of(firewall, follower.facts["port"])) == 1, "the state is gone"
         facts = watch.end(follower)
-        assert facts["error"] is None and facts["latest"] < 1, facts
+        assert goes_on(facts, late=1), facts
 
 
 @need("bpftool")

@@ -8,8 +8,9 @@ then prints one line of JSON; run by lab.Host.python().
   serve PORT                    sends numbered blocks on every connection
   follow ADDRESS PORT           connects there and checks that no block is missing or late, until LEAST have come at least
 
-A block is late by how much longer it was on its way than the one before, from its sending until the kernel had it from the network:
-that is no longer on a machine where these programs must wait for a processor.
+A block is late by how much longer it was on its way than the one before, from its sending until the kernel had it from the network.
+On a machine where the sender or the network must wait for a processor it may be late, too. So it also tells how many packets were lost
+for good, as the server's TCP knows it: what was sent again, and did not come twice (the follower's TCP says that: RFC 2883).
 """
 import json
 import selectors
@@ -19,8 +20,9 @@ import struct
 import sys
 import time
 
-BLOCK = 1000  # bytes, of which the first tell its number and when it was sent
-HEAD = struct.Struct("!Qd")
+BLOCK = 1000  # bytes, of which the first tell its number, when it was sent, and how many packets had been lost then
+HEAD = struct.Struct("!Qdi")
+TCP_INFO_SIZE, SENT_AGAIN, CAME_TWICE = 232, 100, 216  # struct tcp_info, and where it has tcpi_total_retrans and tcpi_dsack_dups
 WINDOW = 4 << 20  # bytes that wait until the follower has a processor
 SO_TIMESTAMPNS = 35
 TIMESTAMP = struct.Struct("qq")
@@ -125,12 +127,18 @@ def serve(port):
             peers[peer] = 0
         for peer in list(peers):
             try:
-                peer.sendall(HEAD.pack(peers[peer], time.time()).ljust(BLOCK, b"."))
+                peer.sendall(HEAD.pack(peers[peer], time.time(), lost_by(peer)).ljust(BLOCK, b"."))
                 peers[peer] += 1
             except OSError:
                 del peers[peer]
         time.sleep(PACE)
     tell(done=True)
+
+
+def lost_by(sock):
+    """How many packets a connection has sent again because they were lost, not only late."""
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_SIZE)
+    return struct.unpack_from("I", info, SENT_AGAIN)[0] - struct.unpack_from("I", info, CAME_TWICE)[0]
 
 
 def receive_part(sock, size):
@@ -148,20 +156,20 @@ def receive_part(sock, size):
 
 
 def receive_block(sock):
-    """Returns its number, and how long it was on its way."""
+    """Returns its number, how long it was on its way, and how many packets had been lost before."""
     data = b""
     while len(data) < BLOCK:
         part, came = receive_part(sock, BLOCK - len(data))
         if not part:
             raise ConnectionError("closed by the server")
         data += part
-    number, sent = HEAD.unpack_from(data)
-    return number, came - sent
+    number, sent, lost = HEAD.unpack_from(data)
+    return number, came - sent, lost
 
 
 def follow(address, port):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    wanted, before, latest, error = 0, 0.0, 0.0, None
+    wanted, before, latest, lost, first, error = 0, 0.0, 0.0, 0, None, None
     with socket.socket(family, socket.SOCK_STREAM) as sock:
         sock.settimeout(PATIENCE)
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
@@ -171,14 +179,15 @@ def follow(address, port):
         tell(ready=True, port=sock.getsockname()[1])
         try:
             while running or wanted < LEAST:
-                number, way = receive_block(sock)
+                number, way, lost = receive_block(sock)
                 if number != wanted:
                     raise ConnectionError(f"block {number} instead of {wanted}")
                 wanted += 1
+                first = lost if first is None else first  # its SYN+ACK may have been sent again
                 latest, before = max(latest, way - before), way
         except OSError as problem:
             error = str(problem) if running else None
-    tell(blocks=wanted, latest=latest, error=error)
+    tell(blocks=wanted, latest=latest, lost=lost - (first or 0), error=error)
 
 
 def main():
