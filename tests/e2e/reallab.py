@@ -16,6 +16,7 @@ Sockets are made by the test itself inside the host's network (RealHost.udp() an
 import contextlib
 import ctypes
 import functools
+import itertools
 import json
 import os
 import selectors
@@ -25,7 +26,7 @@ import subprocess
 import threading
 import time
 
-from lab import Firewall, Host, Lab, wait_for
+from lab import PATIENCE, Firewall, Host, Lab, wait_for
 
 CLIENT4, CLIENT6 = "10.0.0.10", "fd00:10::10"
 SECOND4, SECOND6 = "10.0.0.11", "fd00:10::11"  # the client's second address
@@ -257,9 +258,14 @@ def heard(sock, count=None, wait=None):
     return got
 
 
-def hears(sock, wait=1.0):
-    """Returns true if anything comes."""
+def hears(sock, wait=PATIENCE):
+    """Returns true if anything comes. Only for what must not come it is waited for a short time: see window()."""
     return bool(heard(sock, 1, wait))
+
+
+def window(comes):
+    """For how long something is waited for: what must come has the time of a busy machine, what must not come that of an idle one."""
+    return PATIENCE if comes else 0.4
 
 
 def icmp_heard(sock, six, wait=QUIET):
@@ -324,9 +330,9 @@ class Mirror:
 class Gate(Firewall):
     """The firewall on the gateway, with the questions that these tests ask it."""
 
-    def use(self, rules, zones=TWO_WANS):
+    def use(self, rules, zones=TWO_WANS, settings=SETTINGS):
         """Puts rules in force and forgets every flow."""
-        self.path.write_text(zones + SETTINGS + rules)
+        self.path.write_text(zones + settings + rules)
         if self.child.poll() is not None:
             self.start()
         self.say("reload")
@@ -459,14 +465,19 @@ class RealLab(Lab):
                              f"echo {mask} >/sys/class/net/{device}/queues/rx-0/rps_cpus")
 
 
-def ask(sock, target, port, data=b"who am I?", wait=1.0):
-    """Returns the answer of a Mirror, or None."""
-    end = time.monotonic() + wait
-    sock.sendto(data, (target, port))
+questions = itertools.count(1)
+
+
+def ask(sock, target, port, wait=PATIENCE):
+    """Returns the answer of a Mirror to this question, not a late one to an earlier question, or None."""
+    end, question = time.monotonic() + wait, f"who am I? {next(questions)}"
+    sock.sendto(question.encode(), (target, port))
     while time.monotonic() < end:
         sock.settimeout(max(end - time.monotonic(), 0.01))
         try:
-            return json.loads(sock.recv(2048))
+            answer = json.loads(sock.recv(2048))
+            if answer["data"] == question:
+                return answer
         except (TimeoutError, socket.timeout):
             return None
         except OSError:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import hooks as raw_hooks
 import pytest
-from lab import KEEPSTATE, end_process, wait_for
+from lab import KEEPSTATE, START_SECONDS, end_process, wait_for
 from wires import ALL, Net, datagrams, firewall_fixture, hooks, kinds, mac_of, net_fixture, put, reasons
 
 pytestmark = pytest.mark.skipif(raw_hooks.netfilter_reason() is not None, reason=str(raw_hooks.netfilter_reason()))
@@ -177,7 +177,7 @@ def test_an_interface_appears_during_a_long_reload(net, firewall, million, name)
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         time.sleep(0.1)
         with new_interface(net, name):
-            assert reload.wait(60) == 0, reload.stdout.read()
+            assert reload.wait(START_SECONDS) == 0, reload.stdout.read()
             time.sleep(1)
             wait_for(lambda: name in firewall.say("status"), 10, "it is in the status")
             time.sleep(0.5)

@@ -15,7 +15,7 @@ from pathlib import Path
 import hooks as raw_hooks
 import pytest
 from conftest import need
-from lab import goes_on, uses_port, wait_for
+from lab import START_SECONDS, goes_on, uses_port, wait_for
 from wires import ALL, Plain, firewall_fixture, hooks, kinds, log_of, net_fixture, put, reach, reasons
 
 pytestmark = [pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two CPUs")]
@@ -250,7 +250,7 @@ def test_an_interface_that_comes_meanwhile_does_not_wait(net, firewall):
         try:
             wait_for(lambda: hooks(net.box, "list", "late0")["ingress"] or child.poll() is not None, 60, "its programs")
             assert child.poll() is None, "it had to wait"
-            assert child.wait(60) == 0
+            assert child.wait(START_SECONDS) == 0
             assert hooks(net.box, "list", "late0") == hooks(net.box, "list", "lan0"), "it has the old programs"
         finally:
             net.box.ip("link", "del", "late0")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from conftest import POLICY
-from lab import CLIENT4, SERVER4, SERVER6
+from lab import CLIENT4, SERVER4, SERVER6, START_SECONDS
 
 BROKEN = POLICY + "alow from lan\n"
 SET = POLICY.replace("allow from lan to wan log", 'set bad file "bad.txt"\ndeny from lan to wan destination @bad\nallow from lan to wan log')
@@ -29,7 +29,7 @@ def log_of(firewall):
 
 def end_with(firewall, code):
     """Waits for the end of a start that is refused."""
-    assert firewall.child.wait(60) == code, log_of(firewall)
+    assert firewall.child.wait(START_SECONDS) == code, log_of(firewall)
 
 
 def test_the_last_good_one_comes_back(lab, bare):

@@ -4,7 +4,7 @@ import os
 import time
 
 from conftest import POLICY
-from lab import CLIENT4, KEEPSTATE, PATIENCE, SERVER4, SERVER6, end_process, goes_on, pings_lost, wait_for
+from lab import CLIENT4, KEEPSTATE, PATIENCE, SERVER4, SERVER6, START_SECONDS, end_process, goes_on, pings_lost, wait_for
 
 PORT = 5500
 
@@ -124,7 +124,7 @@ def test_others_are_answered_while_a_policy_loads(lab, firewall):
                 assert firewall.data("status")[0]["generation"] == before
             pipe.write("zone lan { lan0 }\nzone wan { wan0 }\nallow from self\n")
         for child in children:
-            assert child.wait(60) == 0, child.communicate()[0]
+            assert child.wait(START_SECONDS) == 0, child.communicate()[0]
         assert firewall.data("status")[0]["generation"] == before + 2
         assert lab.client.ping(SERVER4) == 3  # the second one is in force
     finally:

@@ -17,7 +17,7 @@ from pathlib import Path
 import hooks as raw_hooks
 import pytest
 from conftest import need
-from lab import KEEPSTATE, PATIENCE, end_process, goes_on, pings_lost, uses_port, wait_for
+from lab import KEEPSTATE, PATIENCE, START_SECONDS, end_process, goes_on, pings_lost, uses_port, wait_for
 from wires import ALL, Plain, firewall_fixture, hooks, kinds, log_of, matches, net_fixture, put, reasons
 
 PINS = Path("/run/keepstate/bpf")
@@ -221,7 +221,7 @@ def test_another_layout_is_refused(net, firewall, builds, watch):
         for program in builds:
             firewall.program = program
             firewall.start(wait=False)
-            assert firewall.child.wait(60) not in (0, -6, -11), "it was taken over"
+            assert firewall.child.wait(START_SECONDS) not in (0, -6, -11), "it was taken over"
         text = log_of(firewall)[said:]
         assert "layout" in text and str(layout) in text and str(layout + 1) in text, text
         assert kinds(net.server, "10.0.0.10") == set(), "it filters no longer"

@@ -8,10 +8,10 @@ import time
 
 import pytest
 from conftest import need
-from lab import NOBODY, masquerade, wait_for
+from lab import NOBODY, PATIENCE, masquerade, wait_for
 from reallab import (CLIENT4, CLIENT6, DSL4, DSL6, DSLNEAR4, DSLNEAR6, FAR4, FAR6, GUEST4, GUEST6, ICMP, ICMP6, LOUNGE4, LOUNGE6,
                      NEAR4, NEAR6, ONE_WAN, OUTER, SECOND4, SECOND6, TWO_WANS, WAN4, ask, ask_by_tcp, echo_packet, hears,
-                     icmp_heard, syn_packet, udp_packet)
+                     icmp_heard, syn_packet, udp_packet, window)
 from uplinks import (BOTH_UPLINKS, FIRST, SECOND, anywhere, both, by, came_right, far, mark_port, other_table, settle,
                      ways, zoned)
 
@@ -177,7 +177,7 @@ def test_several_next_hops(reallab, real_gate, mirror, family, rules, zones):
             answers = [ask_by_tcp(reallab.client, far(family), 5100)]
         else:
             with reallab.client.udp(anywhere(family), 42000 + turn) as sock:
-                answers = [ask(sock, far(family), 5100, wait=0.5) for _ in range(2)]
+                answers = [ask(sock, far(family), 5100) for _ in range(2)]
         lost += answers.count(None)
         for answer in filter(None, answers):
             devices.add(answer["device"])
@@ -201,7 +201,7 @@ def test_several_next_hops_of_one_zone_untranslated(reallab, real_gate, mirror, 
         for turn in range(24):
             with reallab.client.udp(anywhere(family), 43000 + turn) as sock, reallab.outside.wire("eth1") as wire:
                 sock.sendto(b"hello", (far(family), 5200))
-                server.settimeout(1)
+                server.settimeout(PATIENCE)
                 data, peer = server.recvfrom(100)
                 server.sendto(data, peer)
                 assert hears(sock), f"connection {turn} has no answer"
@@ -276,14 +276,14 @@ def test_own_answers_leave_where_it_came_in(reallab, real_gate, family, routing,
                     server.sendto(data, peer)
                     assert hears(sock), f"datagram {turn} by {device} has no answer"
         with reallab.gateway.tcp_listener(at, 8090) as listener:
-            listener.settimeout(2)
+            listener.settimeout(PATIENCE)
             for turn in range(6):
                 sock = reallab.outside.connect_to(at, 8090, far(family), device)
                 assert sock, f"connection {turn} by {device}"
                 accepted, _ = listener.accept()
                 with sock, accepted:
                     accepted.sendall(b"welcome" * 5000)
-                    sock.settimeout(2)
+                    sock.settimeout(PATIENCE)
                     assert sock.recv(35000, socket.MSG_WAITALL) == b"welcome" * 5000
 
 
@@ -344,7 +344,7 @@ def test_light_weight_tunnels(reallab, real_gate, family):
             settle(gate)
             with outside.udp(target, 5300, "vx0") as server, reallab.client.udp(anywhere(family)) as sock:
                 sock.sendto(b"hello", (target, 5300))
-                assert hears(server, 0.4) == passes, rule
+                assert hears(server, window(passes)) == passes, rule
             source = by(family, CLIENT4, f"[{CLIENT6}]")
             gate.agrees(f"lan {source}:41000 > tunnel {by(family, target, f'[{target}]')}:5300 udp", passes)
     finally:

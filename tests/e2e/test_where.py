@@ -4,13 +4,13 @@ import subprocess
 import time
 
 import pytest
-from lab import KEEPSTATE, masquerade
+from lab import KEEPSTATE, PATIENCE, masquerade
 from reallab import (BROADCAST_MAC, CLIENT4, CLIENT6, FAR4, GUEST4, ICMP, LAN4, LAN6, NEAR4, SECOND4, TWO_WANS,
-                     WAN4, echo_packet, group_mac, heard, hears, icmp_heard, ip_packet, address_bytes, udp_packet)
+                     WAN4, echo_packet, group_mac, heard, hears, icmp_heard, ip_packet, address_bytes, udp_packet, window)
 
 EVERYBODY4, EVERYBODY6 = "255.255.255.255", "ff02::1"
 LAN_BROADCAST = "10.0.0.255"
-ANSWER_SECONDS = 2  # timeout group.answer of these policies
+ANSWER_SECONDS = 2  # timeout group.answer where an answer comes too late; elsewhere it is PATIENCE
 
 # Messages to a whole network: group, port.
 SPOKEN = [(EVERYBODY4, 67), ("224.0.0.251", 5353), ("239.255.255.250", 1900), ("224.0.0.9", 520), (LAN_BROADCAST, 137),
@@ -69,7 +69,7 @@ def test_groups_are_denied_as_the_box(reallab, real_gate, group, port):
     gate = real_gate.use("deny from lan to self\n" + EVERYTHING_OUT)
     with box_listener(reallab, group, port) as sock:
         speak(reallab, group, port)
-        assert not hears(sock, 0.3), "the box's socket hears what is denied"
+        assert not hears(sock, window(False)), "the box's socket hears what is denied"
     assert gate.matches("deny from lan to self") == 1
     assert not gate.flows(group)
     source = f"[{CLIENT6}]:40000 > self [{group}]" if is_six(group) else f"{CLIENT4}:40000 > self {group}"
@@ -85,7 +85,7 @@ def test_routers_speak(reallab, real_gate, group, proto):
         gate = real_gate.use(rule + "\n" + EVERYTHING_OUT)
         with reallab.gateway.raw(proto, is_six(group), "lan0", [group]) as sock:
             reallab.send(reallab.client, advertisement, to=group_mac(group))
-            assert hears(sock, 0.3) == passes, rule
+            assert hears(sock, window(passes)) == passes, rule
         assert gate.matches("vrrp" if passes else rule) == 1  # as the rule is shown
         gate.agrees(f"lan {source} > self {group} proto {proto}", passes)
 
@@ -107,9 +107,10 @@ def test_policy_tests_say_self_too(tmp_path, group, port):
 class Question:
     """The box asks a group on lan0; `allow from self to lan` is the only rule about it."""
 
-    def __init__(self, reallab, gate, group, port):
+    def __init__(self, reallab, gate, group, port, seconds=PATIENCE):
         self.lab, self.six = reallab, is_six(group)
-        self.gate = gate.use("allow from self to lan\nallow from lan to wan\n")
+        self.gate = gate.use("allow from self to lan\nallow from lan to wan\n",
+                             settings=f"timeout group.answer {seconds}s\noption log-drops on\n")
         self.sock = reallab.gateway.udp("::" if self.six else "0.0.0.0", 0, "lan0")
         self.port = self.sock.getsockname()[1]
         self.sock.sendto(b"who is there?", (group, port))
@@ -165,10 +166,10 @@ def test_only_neighbours_hear_a_group_of_the_link(reallab, real_gate):
 
 @questions
 def test_not_later(reallab, real_gate, group, port, answers_from):
-    with Question(reallab, real_gate, group, port) as question:
+    with Question(reallab, real_gate, group, port, ANSWER_SECONDS) as question:
         time.sleep(ANSWER_SECONDS + 0.6)
         question.answer(answers_from)
-        assert not hears(question.sock, 0.3), "an answer passes after the stated time"
+        assert not hears(question.sock, window(False)), "an answer passes after the stated time"
 
 
 @questions
@@ -179,9 +180,9 @@ def test_not_from_another_zone(reallab, real_gate, group, port, answers_from):
                 reallab.gateway.udp("::" if question.six else "0.0.0.0", question.port) as everywhere:
             question.answer(answers_from, "fe80::77" if question.six else GUEST4, reallab.guest)
             question.answer(answers_from, "fe80::77" if question.six else NEAR4, reallab.outside)
-            assert not hears(everywhere, 0.3), "who was not asked answers"
+            assert not hears(everywhere, window(False)), "who was not asked answers"
             question.answer(answers_from, port=question.port + 1)
-            assert not hears(other, 0.3), "an answer comes to a port that has not asked"
+            assert not hears(other, window(False)), "an answer comes to a port that has not asked"
         question.answer(answers_from)
         assert hears(question.sock), "who was asked cannot answer any more"
 
@@ -247,7 +248,7 @@ def test_groups_of_the_outside_link(reallab, real_gate):
             with reallab.gateway.udp("::" if six else "0.0.0.0", 5353, "wan0", joined(group)) as sock:
                 packet = udp_packet("fe80::5" if six else NEAR4, 5353, group, 5353, ttl=1)
                 reallab.send(reallab.outside, packet, to=BROADCAST_MAC if group == "192.0.2.255" else group_mac(group))
-                assert hears(sock, 0.3) == passes, (rules, group)
+                assert hears(sock, window(passes)) == passes, (rules, group)
 
 
 def test_a_group_is_no_way_to_others(reallab, real_gate):
