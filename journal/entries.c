@@ -18,9 +18,9 @@ static const char *text_of(const json_t *line, const char *name)
 	return json_string_value(json_object_get(line, name));
 }
 
-static int64_t time_of(const json_t *line, int64_t came)
+int64_t ks_entry_time(const json_t *event, int64_t came)
 {
-	const char *text = text_of(line, "time");
+	const char *text = text_of(event, "time");
 	int64_t time = came;
 
 	if (text)
@@ -123,9 +123,14 @@ int ks_entry_stop(struct ks_store *store, const json_t *event, int64_t time)
 	       ks_policy_end(store, time);
 }
 
+bool ks_entry_is_stop(const json_t *event)
+{
+	return event_of(event) == KS_ENTRY_STOP;
+}
+
 int ks_entry_write(struct ks_store *store, const json_t *event, int64_t came)
 {
-	int64_t time = time_of(event, came);
+	int64_t time = ks_entry_time(event, came);
 	int kind = event_of(event);
 
 	switch (kind) {

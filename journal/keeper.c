@@ -9,6 +9,7 @@
 #include "daemon/report.h"
 #include "journal/bound.h"
 #include "journal/entries.h"
+#include "journal/farewell.h"
 #include "journal/flows.h"
 #include "journal/keeper.h"
 #include "journal/opener.h"
@@ -313,7 +314,8 @@ static int write_line(struct ks_keeper *keeper, const struct ks_line *line)
 	if (json_object_get(event, "lost"))
 		miss_events(keeper);
 	keeper->pending++;
-	return begin(keeper) ?: ks_entry_write(&keeper->store, event, line->time);
+	return begin(keeper) ?: ks_farewell_send(&keeper->store, keeper->exports, event, line->time)
+			     ?: ks_entry_write(&keeper->store, event, line->time);
 }
 
 static int write_lost(struct ks_keeper *keeper)

@@ -3,6 +3,7 @@
 #include "tests/unit/journal/support.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include "core/types.h"
@@ -311,6 +312,7 @@ static void test_firewall_goes(void **state)
 }
 
 #define STOP "{\"event\":\"stop\",\"time\":\"2026-12-05T10:00:00.000Z\",\"saved\":false}"
+#define SAVED_STOP "{\"event\":\"stop\",\"time\":\"2026-12-05T10:00:00.000Z\",\"saved\":true}"
 #define STOPPED 1796464800000
 
 /* The same policy afterwards is in force anew, not still. */
@@ -326,6 +328,47 @@ static void test_stop_and_start(void **state)
 	ks_keeper_second(&keeper);
 	assert_int_equal(ask_test("SELECT time FROM policy WHERE until IS NULL"), 1796464900000);
 	assert_int_equal(ask_test("SELECT count(*) FROM policy"), 2);
+}
+
+/* Returns what the sinks got of a stop, told twice: after the first one nothing lives any more. */
+static const char *sent_by_stop(const char *stop)
+{
+	static char text[1024];
+	int fds[2];
+
+	memset(text, 0, sizeof(text));
+	assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
+	begin_listed_flow();
+	exports.lines_fd = fds[1];
+	write_line(KS_LINE_EVENT, STOPPED, stop);
+	write_line(KS_LINE_EVENT, STOPPED, stop);
+	assert_true(read(fds[0], text, sizeof(text) - 1) > 0);
+	exports.lines_fd = -1;
+	close(fds[0]);
+	close(fds[1]);
+	return text;
+}
+
+/* Collectors get the end of each flow that lived. */
+static void test_ends_of_a_stop(void **state)
+{
+	const char *text = sent_by_stop(STOP), *end = strchr(text, '\n') + 1;
+	ks_auto_json json_t *event = json_loads(end, JSON_DISABLE_EOF_CHECK, NULL);
+
+	assert_memory_equal(text, STOP "\n", sizeof(STOP));
+	assert_string_equal(json_string_value(json_object_get(event, "event")), "end");
+	assert_string_equal(json_string_value(json_object_get(event, "why")), "stopped");
+	assert_string_equal(json_string_value(json_object_get(event, "id")), "0000000000000001");
+	assert_string_equal(json_string_value(json_object_get(event, "source")), "10.0.0.10");
+	assert_int_equal(json_integer_value(json_object_get(event, "destination_port")), 53);
+	assert_null(json_object_get(event, "cursor"));
+	assert_string_equal(strchr(end, '\n'), "\n" STOP "\n");
+}
+
+/* Those that were saved may go on. */
+static void test_no_ends_of_a_saved_stop(void **state)
+{
+	assert_string_equal(sent_by_stop(SAVED_STOP), SAVED_STOP "\n" SAVED_STOP "\n");
 }
 
 /* Saved states are taken back while a list of before the stop had yet to be settled. */
@@ -429,6 +472,8 @@ int main(void)
 					    TEST(test_daemon_dies),
 					    TEST(test_firewall_goes),
 					    TEST(test_stop_and_start),
+					    TEST(test_ends_of_a_stop),
+					    TEST(test_no_ends_of_a_saved_stop),
 					    TEST(test_stop_and_taken_back),
 					    TEST(test_fresh_firewall),
 					    TEST(test_unlisted_ends),
