@@ -4,6 +4,7 @@
 A production is a name, "=" and what it stands for: "text", name, name( x ), [ ], { }, ( ), |, bounds such as 1..255
 or 1s..20d, and ? a description ?. Productions of a grammar's words are made of characters, all others of tokens.
 """
+import functools
 import re
 from collections import namedtuple
 
@@ -192,6 +193,11 @@ class Grammar:
                 todo += node.value
             elif node.kind in ("optional", "repeat"):
                 todo.append(node.value)
+
+    @functools.cached_property
+    def uses(self):
+        """For each production the names that it uses itself. Complete when the grammar is read, and asked for only then."""
+        return {name: {node.value for node in self.nodes(name) if node.kind == "name"} for name in self.rules}
 
     def check_names(self):
         for name in self.rules:
@@ -451,8 +457,7 @@ class Generator:
         if name not in self.used_by:
             found, grown = {name}, True
             while grown:
-                more = {user for user in self.grammar.rules if any(
-                    node.kind == "name" and node.value in found for node in self.grammar.nodes(user))}
+                more = {user for user, used in self.grammar.uses.items() if not used.isdisjoint(found)}
                 grown = not more <= found
                 found |= more
             self.used_by[name] = found
