@@ -259,7 +259,12 @@ __u64 ks_import_zones(const struct ks_import *import)
 
 /* --- conditions and sets --- */
 
-/* Returns true if two rules that ask this of one packet may hear different answers: by chance, or because each counts for itself. */
+#define WHOLE_MAX 80 /* texts of conditions that are longer may have been cut */
+
+/*
+ * Returns true if two rules that ask this of one packet may hear different answers: by chance, because each counts for itself, or
+ * because they differ in what was cut.
+ */
 static bool is_fickle(const char *text)
 {
 	static const char *const parts[] = { "probability", "--every", "--packet", "numgen",  "limit",	"quota",
@@ -269,7 +274,7 @@ static bool is_fickle(const char *text)
 		if (strstr(text, parts[i]))
 			return true;
 	}
-	return !strcmp(text, "xt"); /* nft says no more of what it has from iptables */
+	return strlen(text) >= WHOLE_MAX || !strcmp(text, "xt"); /* nft says no more of what it has from iptables */
 }
 
 static bool is_same(const struct ks_import *import, const struct ks_import_condition *condition,

@@ -470,3 +470,13 @@ def test_iptables_stateless(keepstate, words, established):
     policy = keepstate('import', 'iptables-save', '-', stdin=text.encode()).stdout
     assert ('allow to self udp' in policy) == established
     assert bool(re.search('line 5: .*\n#   left out: it lets later packets', policy)) != established
+
+
+def test_iptables_long_conditions(keepstate):
+    """Conditions that differ far behind are two."""
+    code = '40,48 0 0 0,84 0 0 240,' * 20
+    rules = f'-A c -m bpf --bytecode "{code}6 0 0 1" -j RETURN\n-A c -m bpf --bytecode "{code}6 0 0 2" -j DROP\n'
+    text = ('*filter\n:INPUT DROP [0:0]\n:c - [0:0]\n-A INPUT -m state --state ESTABLISHED -j ACCEPT\n-A INPUT -j c\n'
+            f'-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n{rules}COMMIT\n')
+    policy = keepstate('import', 'iptables-save', '-', stdin=text.encode()).stdout
+    assert re.search('^deny to self  # 8\n(.*\n)*allow to self tcp port 22', policy, re.M), policy
