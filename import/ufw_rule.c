@@ -53,11 +53,12 @@ static int service_read(struct ks_ufw *ufw, const char *value, struct ks_ranges 
 {
 	static const char *const both[] = { "domain", "sunrpc", "kerberos", "echo", "discard", "daytime" };
 	const unsigned number = ks_service_find(value);
-	const struct ks_service *service = ks_service(number);
+	const struct ks_service *service;
 	bool sure = false;
 
 	if (!number)
 		return -EINVAL;
+	service = ks_service(number);
 	ufw->named = true;
 	for (size_t i = 0; i < KS_ARRAY_SIZE(both); i++)
 		sure |= !strcmp(both[i], value);

@@ -413,6 +413,7 @@ def test_ufw_without_ipv6(keepstate, value, denied):
     (['allow ssh', 'allow domain', 'allow ntp', 'allow http'],
      ['allow tcp port 22', 'allow proto { tcp, udp } port 53', 'allow udp port 123', 'allow tcp port 80']),
     (['deny http'], ['deny proto { tcp, udp } port 80']),
+    (['allow OpenSSH', 'allow 25/tcp'], ['allow tcp port 25']),  # a profile of ufw's own, of which nobody here knows the ports
     # Where it is not known if ufw takes both for the same, what denies comes first.
     (['allow 22/tcp', 'deny ssh'], ['deny proto { tcp, udp } port 22']),
     (['deny 22:23/tcp', 'allow 22,23/tcp'], ['deny tcp port 22-23']),
