@@ -104,7 +104,7 @@ static unsigned place_find(const struct ks_ufw_list *list, unsigned family, unsi
 
 static struct ks_ufw_rule **link_at(struct ks_ufw_rule **at, unsigned place)
 {
-	while (*at && (place == KS_UFW_APPEND || --place))
+	for (unsigned i = 1; *at && (place == KS_UFW_APPEND || i < place); i++)
 		at = &(*at)->next;
 	return at;
 }
@@ -219,7 +219,8 @@ void ks_ufw_list_delete(struct ks_ufw_list *list, const struct ks_ufw_rule *rule
 void ks_ufw_list_delete_at(struct ks_ufw_list *list, unsigned position)
 {
 	const unsigned family = position > list->count[0], place = position - family * list->count[0];
+	struct ks_ufw_rule **at = link_at(&list->first[family], place);
 
-	if (position && place <= list->count[family])
-		one_delete(list, family, link_at(&list->first[family], place));
+	if (position && *at)
+		one_delete(list, family, at);
 }

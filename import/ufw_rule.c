@@ -349,9 +349,9 @@ static int change_read(struct ks_ufw *ufw, struct change *change, const char **a
 	__u64 position;
 
 	for (;; *action = ks_words_take(&ufw->words)) {
-		if (!*action) {
+		if (!*action)
 			return 0;
-		} else if (!strcmp(*action, "route") || !strcmp(*action, "rule")) {
+		if (!strcmp(*action, "route") || !strcmp(*action, "rule")) {
 			ufw->way = (*action)[1] == 'o' ? WAY_ROUTED : WAY_IN;
 		} else if (!strcmp(*action, "delete")) {
 			change->deletes = true;
