@@ -227,15 +227,14 @@ static ks_inline __u32 open_flow(struct ks_env *env, const struct ks_config *con
 	insp->opening.mapped = 0;
 	insp->opening.masqueraded = 0;
 	insp->opening.helper = ask_helper(env, config, insp);
-	if (insp->translate || insp->by_alias) {
+	if (insp->translate || insp->by_alias)
 		insp->from_high = ks_packet_key(env, insp, &insp->sent, &insp->flow.key);
-		ks_table_hash(env, &insp->flow);
-	}
 	if (insp->translate & KS_TRANSLATE_DST)
 		reason = ks_clash_avoid(env, insp);
 	if (!reason && is_ended(env, insp))
 		return refuse_midstream(insp);
 	if (!reason && (config->options & KS_OPT_NAT || insp->translate || ks_clash_is_own(insp))) {
+		ks_table_hash(env, &insp->flow);
 		reason = ks_nat_reserve(env, config, insp);
 		if (!reason && insp->opening.settled && !ks_settle_translates(config, insp)) {
 			ks_nat_release(env, insp);

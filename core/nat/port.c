@@ -57,42 +57,28 @@ __u32 ks_port_alias(struct ks_env *env, const struct ks_config *config, struct k
 	return reason;
 }
 
-/* The tuple of what would come to the box from the peer. */
-static ks_inline void tuple_answer(const struct ks_inspection *insp, struct ks_tuple *tuple)
-{
-	tuple->src = insp->sent.dst;
-	tuple->dst = insp->sent.src;
-	tuple->sport = insp->sent.dport;
-	tuple->dport = insp->sent.sport;
-}
-
-/* Returns true if a rule forwards what would come to the port. */
-static ks_inline bool port_is_forwarded(struct ks_env *env, struct ks_inspection *insp)
+/* Returns true if the port is somebody's who is not in the table: a socket of the box, or a rule that forwards. */
+static ks_inline bool port_is_reserved(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	struct ks_question *q = &insp->opening.question;
 	struct ks_decision decision = {};
 
+	if (!ks_port_is_number(insp->sent.proto))
+		return false;
 	ks_question_make(insp, &insp->sent, KS_LIST_FILTER, q);
-	tuple_answer(insp, &q->tuple);
+	q->tuple.src = insp->sent.dst;
+	q->tuple.sport = insp->sent.dport;
+	q->tuple.dst = insp->sent.src;
+	q->tuple.dport = insp->sent.sport;
 	q->from = insp->to;
 	q->to = KS_ZONE_SELF;
 	q->facts = (struct ks_facts){ .of = KS_FACTS_ANY };
+	if (env_port_is_used(env, &q->tuple))
+		return true;
+	if (!(config->options & KS_OPT_FORWARD))
+		return false;
 	ks_rules_ask(env, q, &decision);
 	return decision.targets != 0;
-}
-
-/* Returns true if the port is somebody's who is not in the table: a socket of the box, or a rule that forwards. */
-static ks_inline bool port_is_reserved(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
-{
-	struct ks_tuple *tuple = &insp->opening.question.tuple; /* in memory: the stack has no room for it (V2) */
-
-	if (!ks_port_is_number(insp->sent.proto))
-		return false;
-	*tuple = insp->sent;
-	tuple_answer(insp, tuple);
-	if (env_port_is_used(env, tuple))
-		return true;
-	return config->options & KS_OPT_FORWARD && port_is_forwarded(env, insp);
 }
 
 /* Returns true if the entry of the key in insp->side is no hindrance: there is none, or nobody needs it. */
