@@ -177,12 +177,6 @@ bool ks_table_is_replaceable(struct ks_env *env, const struct ks_entry *e)
 	       ks_table_is_orphan(env, ks_record_before(e)->alias.flow[0], ks_slot_id(&e->ref), e->clock);
 }
 
-/* Returns true if the first bucket has a slot for a new entry, and the other one does not seem to have the key. */
-static ks_inline bool second_is_idle(const struct insert_ctx *c, const struct ks_tags *tags)
-{
-	return c->free[0] != NO_SLOT && c->used[0] <= KS_BUCKET_LOW && !tags_have(tags, c->candidates->tag);
-}
-
 /* Scans the tags of one of the two buckets: how many slots are in use, which one is free, where the key itself is. */
 static long bucket_scan_tags(__u32 n, void *arg)
 {
@@ -194,8 +188,6 @@ static long bucket_scan_tags(__u32 n, void *arg)
 
 	if (!tags || !bucket)
 		return 1;
-	if (n && second_is_idle(c, tags))
-		return 0;
 	for (__u32 k = 0; k < KS_BUCKET_SLOTS; k++) {
 		__u32 i = ks_table_slot(c->e->hash, k);
 		__u16 tag = ks_load_hint(&tags->tag[i]);
@@ -562,6 +554,15 @@ static ks_inline __u32 insert_claimed(struct ks_env *env, struct ks_entry *e, co
 	else
 		reason = slot_find(&c, e, config, counts);
 	return reason ?: slot_fill(env, e, &c.best, p->tag, counts);
+}
+
+/* Returns true if there are as many records of the entry's kind as there may be. Flows and datagrams are bounded elsewhere. */
+static ks_inline bool budget_is_spent(const struct ks_config *config, struct ks_table_counts *counts,
+				      const struct ks_entry *e)
+{
+	return e->key.kind != KS_KIND_FLOW && e->key.kind != KS_KIND_FRAGMENT &&
+	       ks_load_relaxed(entry_counter(counts, e->key.kind, e->after.state)) >=
+		       config->limit_kind[e->key.kind & (KS_KIND_MAX - 1)];
 }
 
 ks_isolated __u32 ks_table_insert_isolated(struct ks_env *env, struct ks_entry *e)

@@ -143,15 +143,6 @@ static inline __u32 *entry_counter(struct ks_table_counts *counts, __u32 kind, _
 
 _Static_assert((KS_KIND_MAX & (KS_KIND_MAX - 1)) == 0, "kinds are masked");
 
-/* Returns true if there are as many records of the entry's kind as there may be. Flows and datagrams are bounded elsewhere. */
-static ks_inline bool budget_is_spent(const struct ks_config *config, struct ks_table_counts *counts,
-				      const struct ks_entry *e)
-{
-	return e->key.kind != KS_KIND_FLOW && e->key.kind != KS_KIND_FRAGMENT &&
-	       ks_load_relaxed(entry_counter(counts, e->key.kind, e->after.state)) >=
-		       config->limit_kind[e->key.kind & (KS_KIND_MAX - 1)];
-}
-
 /* Counts a mapping that begins (1) or ends (-1) for its inner address. */
 static inline void mapping_account(struct ks_env *env, __u32 kind, const struct ks_flow *entry, __s32 change)
 {
