@@ -166,9 +166,8 @@ static ks_inline bool stale_end(struct ks_env *env, struct ks_inspection *insp)
 }
 
 /*
- * Makes insp->side the alias of the port that was chosen. Returns true if somebody else has it: a flow towards this peer, a mapping
- * of another host, a socket of the box, or a rule that forwards. A port that the packet's own source has for a mapping is its own,
- * and the claim is found made.
+ * Returns true if somebody else has the port: a flow towards this peer, a mapping of another host, a socket of the box, or a
+ * rule that forwards. A port that the packet's own source has for a mapping is its own, and the claim is found made.
  */
 static ks_inline bool port_is_taken(struct ks_port_ctx *ctx)
 {
@@ -185,7 +184,6 @@ static ks_inline bool port_is_taken(struct ks_port_ctx *ctx)
 		ks_table_find(ctx->env, &insp->side);
 		if ((insp->side.found || insp->side.busy) && !ks_mapping_is_own(insp))
 			return true;
-		alias_make(ctx->env, ctx->config, insp, &insp->sent, KS_REPLY);
 	}
 	return port_is_reserved(ctx->env, ctx->config, insp);
 }
@@ -311,7 +309,9 @@ static ks_inline enum made step_prepare(struct ks_port_ctx *ctx)
 			return MADE_END;
 		if (port_is_taken(ctx))
 			return MADE_NOTHING;
-		return insp->opening.mapped ? mapping_prepare(ctx) : MADE_ENTRY;
+		if (!insp->opening.mapped)
+			break;
+		return mapping_prepare(ctx);
 	case KS_PORT_NAME:
 		if (search->names++ >= KS_PORT_STEPS)
 			return MADE_END;
@@ -321,6 +321,8 @@ static ks_inline enum made step_prepare(struct ks_port_ctx *ctx)
 	default:
 		return alias_prepare(ctx);
 	}
+	alias_make(ctx->env, ctx->config, insp, &insp->sent, KS_REPLY);
+	return MADE_ENTRY;
 }
 
 /* The alias was inserted, or that is tried again. */
