@@ -10,9 +10,9 @@
  *
  * A SYN that would be challenged is, where the front can send an answer, and an answer to a challenge is heard (challenge.h).
  *
- * What is protected (protect.h) is asked in a second step, which the home may run as a program of its own. A threshold counts each packet
- * once: the front looks at it, and refuses what is beyond it, which adds nothing to it. What it lets go on the inspection counts; a
- * SYN that it challenges below its threshold it counts itself.
+ * Protection (protect.h) is asked in a second step, which the home may run as a program of its own. A threshold counts each packet
+ * once. The front only looks at it, and refuses packets beyond it, which add nothing to it anyway. Packets that go on are counted by
+ * the inspection. A SYN that the front challenges comes to nobody else, so the front counts it.
  *
  * Left to the inspection are: what a flow knows, also what that refuses; fragments and ICMP errors; neighbours' messages; what
  * may open a flow, is expected, or is to be taken up after a start; what is left to where it leaves; rejects, as long as they
