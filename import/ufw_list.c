@@ -184,7 +184,7 @@ int ks_ufw_list_add(struct ks_ufw_list *list, struct ks_import *import, const st
 		struct ks_ufw_rule one = *rule;
 
 		one.match.has[!family] = false;
-		if (!rule->match.has[family] || ks_region_is_empty(&rule->match.of[family]))
+		if (!rule->match.has[family])
 			continue;
 		err = position == KS_UFW_STANDS ? one_append(list, import, &one, family)
 						: one_add(list, import, &one, family, place[family], &unsure);

@@ -172,6 +172,7 @@ static int rule_end(struct ks_ufw *ufw, const char *action, unsigned position)
 {
 	struct ks_draft *draft = &ufw->draft;
 	struct ks_ufw_rule rule;
+	int err = 0;
 
 	if (!strncmp(action, "limit", 5)) {
 		draft->rule.limit = ks_pool_alloc(&ufw->import->pool, sizeof(often));
@@ -179,10 +180,10 @@ static int rule_end(struct ks_ufw *ufw, const char *action, unsigned position)
 			return -ENOMEM;
 		*draft->rule.limit = often;
 	}
-	if (ks_import_match_is_empty(&draft->match[0])) /* says so */
-		return ks_draft_end(draft, ufw->chain[ufw->way]);
+	if (ks_import_match_is_empty(&draft->match[0])) /* says so; ufw counts it all the same */
+		err = ks_draft_end(draft, ufw->chain[ufw->way]);
 	rule = rule_of(ufw);
-	return ks_ufw_list_add(&ufw->rules, ufw->import, &rule, position);
+	return err ? err : ks_ufw_list_add(&ufw->rules, ufw->import, &rule, position);
 }
 
 /* Appends a rule to the chain of its way. */
@@ -192,6 +193,7 @@ static int rule_make(struct ks_ufw *ufw, const struct ks_ufw_rule *rule)
 	int err = 0;
 
 	ks_draft_begin(&draft, ufw->import);
+	draft.quiet = true; /* it was said where it stands if nothing matches it */
 	ufw->import->line = rule->line;
 	ufw->import->text = rule->text;
 	draft.match[0] = rule->match;

@@ -409,6 +409,9 @@ def test_ufw_without_ipv6(keepstate, value, denied):
     (['deny 22/tcp', 'allow 25/tcp', 'delete allow 22/tcp'], ['deny tcp port 22', 'allow tcp port 25']),
     (['allow from 192.0.2.9', 'allow 25/tcp', '--force delete 1'], ['allow tcp port 25']),
     (['allow 22/tcp', '--force reset', 'allow 25/tcp'], ['allow tcp port 25']),
+    # One that no packet here matches is counted, too.
+    (['allow in on lo', 'deny 25/tcp', 'deny from 192.0.2.9', '--force delete 1'], ['deny tcp port 25', 'deny source 192.0.2.9']),
+    (['allow in on lo', 'deny 25/tcp', 'insert 2 allow from 192.0.2.0/24'], ['allow source 192.0.2.0/24', 'deny tcp port 25']),
     (['route allow in on eth0', 'route delete allow in on eth0'], []),
     (['allow ssh', 'allow domain', 'allow ntp', 'allow http'],
      ['allow tcp port 22', 'allow proto { tcp, udp } port 53', 'allow udp port 123', 'allow tcp port 80']),
